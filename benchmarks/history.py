@@ -27,10 +27,13 @@ from benchmarks.harness.stopwatch import Work, measure
 from benchmarks.intake import prepare_intake
 from benchmarks.memory import settled_memory
 from benchmarks.notify import RULES, prepare_notify
-from broker.history.records import Block, EventRecord, NotificationRecord, OutcomeRecord
+from broker.history.columns import events_of, outcomes_of
+from broker.history.records import EventRow, OutcomeRow
 from broker.history.sealing import seal, write
-from broker.history.segments import MAX_ROWS, SegmentBuilder
+from broker.history.segment_builder import SegmentBuilder
+from broker.history.segments import MAX_ROWS
 from broker.history.settings import HistorySettings
+from broker.history.tail_blocks import Block
 from broker.history.token_index import create_tokens
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
@@ -125,7 +128,8 @@ async def _fill(url: str) -> None:
         for place in range(0, len(numbers), 64):
             rows = [sample_rows(number, start_ms + place // 16) for number in numbers[place : place + 64]]
             builder.add(
-                f"{start_ms + place // 16}-{place}", Block([("n", row) for row, _ in rows], [o for _, o in rows])
+                f"{start_ms + place // 16}-{place}",
+                Block(events_of([row for row, _ in rows]), outcomes=outcomes_of([o for _, o in rows])),
             )
         *_, segment = builder.steps()
         assert segment is not None
@@ -134,7 +138,7 @@ async def _fill(url: str) -> None:
     await client.aclose()
 
 
-def sample_rows(number: int, at_ms: int) -> tuple[EventRecord, OutcomeRecord]:
+def sample_rows(number: int, at_ms: int) -> tuple[EventRow, OutcomeRow]:
     """The rows of an event as Voucherify's have them, and of its notification. A customer has 50 events."""
     seed, person = (hashlib.blake2b(f"{n}".encode(), digest_size=24).hexdigest() for n in (number, -number // 50))
     key, event_id = seed[16:], f"ev_{seed[:18]}"
@@ -146,10 +150,9 @@ def sample_rows(number: int, at_ms: int) -> tuple[EventRecord, OutcomeRecord]:
         f"LC-{person[:10]}",
         f"vtx_{seed}",
     ]
-    notification = NotificationRecord("points-added", "sink", key)
     return (
-        EventRecord(at_ms - number % 7, "voucherify", EVENT, event_id, terms, [notification]),
-        OutcomeRecord(key, "sent", at_ms + 5 + number % 40, 3 + number % 30, 204),
+        (at_ms - number % 7, "voucherify", EVENT, event_id, terms, [("points-added", "sink", key)], "", 0),
+        (key, "sent", at_ms + 5 + number % 40, 3 + number % 30, 204, "", 0, ""),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 MAX_CHARS = 80
 
 # Digits alone may be a phone number, and a text without any may be a name.
-_ID = re.compile(r"(?!\d+$)[^@\d]*\d[^@]*")
+ID = re.compile(r"(?!\d+$)[^@\d]*\d[^@]*")
 
 
 def first_id(terms: Iterable[str], *, beside: str = "") -> str:
@@ -18,6 +18,6 @@ def first_id(terms: Iterable[str], *, beside: str = "") -> str:
     term; at most MAX_CHARS characters.
     """
     for term in terms:
-        if term != beside and _ID.fullmatch(term) and term.casefold() != beside.casefold():
+        if term != beside and ID.fullmatch(term) and term.casefold() != beside.casefold():
             return term[:MAX_CHARS]
     return ""

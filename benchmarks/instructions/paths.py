@@ -17,9 +17,9 @@ from benchmarks.harness.load import SECRET
 from benchmarks.history import sample_rows
 from benchmarks.instructions.peers import AT_ONCE
 from benchmarks.notify import RULES
-from broker.history import records
 from broker.history.sealing import seal
 from broker.history.settings import HistorySettings
+from broker.history.tail_blocks import EVENTS, OUTCOMES, packed_events, packed_outcomes
 from broker.queue import jobs, stream
 from broker.queue.stream import Confirmation
 from broker.redis.confirmation import Durability
@@ -183,13 +183,13 @@ class Seal:
         first = self._rounds * self.events
         for start in range(first, first + self.events, _COMMITTED):
             rows = [sample_rows(number, _FIRST_MS + number) for number in range(start, start + _COMMITTED)]
-            await self._append(start, 0, {"e": records.packed([event for event, _ in rows])})
+            await self._append(start, 0, {EVENTS: packed_events([event for event, _ in rows])})
             for job in range(0, _COMMITTED, AT_ONCE):
                 outcomes = [outcome for _, outcome in rows[job : job + AT_ONCE]]
-                await self._append(start, job + 1, {"o": records.packed(outcomes)})
+                await self._append(start, job + 1, {OUTCOMES: packed_outcomes(outcomes)})
         self._rounds += 1
 
-    async def _append(self, ms: int, number: int, block: Mapping[str, bytes]) -> None:
+    async def _append(self, ms: int, number: int, block: Mapping[bytes, bytes]) -> None:
         await self._redis.xadd(self._redis.names.history, block, id=f"{_FIRST_MS + ms}-{number}")
 
     async def run(self) -> None:

@@ -19,7 +19,7 @@ from broker.history.records import EventRecord, OutcomeRecord, UnreadableBlockEr
 from broker.history.sealing import read_segments, seal
 from broker.history.segments import SegmentInfo, packed_info
 from broker.history.settings import HistorySettings
-from broker.history.token_index import Tokens, read_tokens
+from broker.history.token_index import Tokens, read_tokens, short_key
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
@@ -32,7 +32,7 @@ _KEPT = HistorySettings(keep_days=365)
 _TRIES = 3
 """How often a segment is read again because another process changed it meanwhile."""
 
-_NOTHING = EventRecord(0, "", "", "", ())
+_NOTHING = EventRecord(0, "", "", "")
 
 
 class ErasedHistory(Struct):
@@ -186,7 +186,7 @@ class _SegmentErasure:
         left = [
             _without(outcome, self._eraser)
             for outcome in outcomes
-            if blocks.short_key(outcome.key).hex() not in self._keys
+            if short_key(outcome.key).hex() not in self._keys
         ]
         if left != outcomes:
             self.changed[b"l"] = packed_outcomes(left)

@@ -7,7 +7,6 @@ bytes are kept, which is half of it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain, pairwise
 
@@ -15,21 +14,18 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
+from broker.history.columns import FATES, KINDS, NUMBER_OF_FATE, NUMBER_OF_KIND
 from broker.history.compression import compress, decompress
 from broker.history.query import Position, Traced, TracedEvent
-from broker.history.records import EventRecord, Fate, Kind, OutcomeRecord, UnreadableBlockError
+from broker.history.records import EventRecord, OutcomeRecord, UnreadableBlockError
+from broker.history.token_index import short_keys
 
 BLOCK_ROWS = 512
 ABOUT_CHARS = 12
 """How many characters a segment keeps of the id that an event is about, so that rows of a list differ."""
 
-_KINDS: tuple[Kind, ...] = ("sent", "skipped", "dead", "retry", "later")
-_NUMBER_OF_KIND = {kind: number for number, kind in enumerate(_KINDS)}
-_FATES: tuple[Fate, ...] = ("n", "d", "r", "x")
-_NUMBER_OF_FATE = {fate: number for number, fate in enumerate(_FATES)}
 
-
-class _Columns(Struct, array_like=True):
+class SealedColumns(Struct, array_like=True):
     """The columns of a block. Times are differences, so that they are small numbers."""
 
     first_ms: int
@@ -82,32 +78,18 @@ class _Columns(Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Columns).decode
+_decode = msgspec.msgpack.Decoder(SealedColumns).decode
 _encode_outcomes = msgspec.msgpack.Encoder().encode
 _decode_outcomes = msgspec.msgpack.Decoder(list[OutcomeRecord]).decode
 
 
-def short_key(key: str) -> bytes:
-    """Return the 8 bytes that an idempotency key is kept as."""
-    try:
-        short = bytes.fromhex(key[:16])
-    except ValueError:
-        short = b""
-    return short if len(short) == 8 else hashlib.blake2b(key.encode(), digest_size=8).digest()
-
-
-def short_keys(keys: Sequence[str]) -> bytes:
-    """Return the same of several keys, one after the other."""
-    try:
-        short = bytes.fromhex("".join([key[:16] for key in keys]))
-    except ValueError:
-        short = b""
-    return short if len(short) == 8 * len(keys) else b"".join(map(short_key, keys))
+def packed_columns(columns: SealedColumns) -> bytes:
+    """Return a block of these columns."""
+    return compress(_encode(columns))
 
 
 def packed(events: Sequence[TracedEvent]) -> bytes:
     """Return a block of these events, at least one. They are in the order of their positions."""
-    # Every event goes through here, so each column is built by one expression.
     positions, records = [traced.position for traced in events], [traced.event for traced in events]
     times = [position[0] for position in positions]
     notifications = [notification for traced in events for notification in traced.notifications]
@@ -123,7 +105,7 @@ def packed(events: Sequence[TracedEvent]) -> bytes:
         [notification.rule for notification in notifications],
         [notification.channel for notification in notifications],
     )
-    columns = _Columns(
+    columns = SealedColumns(
         first_ms=times[0],
         partition=positions[0].partition,
         names=list(names),
@@ -134,7 +116,7 @@ def packed(events: Sequence[TracedEvent]) -> bytes:
         source=[names[record.source] for record in records],
         event=[names[record.event] for record in records],
         id=[record.id for record in records],
-        fate=[_NUMBER_OF_FATE[traced.fate] for traced in events],
+        fate=[NUMBER_OF_FATE[traced.fate] for traced in events],
         notifications=[len(traced.notifications) for traced in events],
         letters={place: record.letter for place, record in enumerate(records) if record.letter},
         members={place: record.members for place, record in enumerate(records) if record.members},
@@ -142,7 +124,7 @@ def packed(events: Sequence[TracedEvent]) -> bytes:
         channel=[names[notification.channel] for notification in notifications],
         keys=short_keys([notification.key for notification in notifications]),
         outcomes=[len(notification.outcomes) for notification in notifications],
-        kind=[_NUMBER_OF_KIND[outcome.kind] for _, outcome in outcomes],
+        kind=[NUMBER_OF_KIND[outcome.kind] for _, outcome in outcomes],
         at=[outcome.at_ms - ms for ms, outcome in outcomes],
         took=[outcome.took_ms for _, outcome in outcomes],
         status=[outcome.status for _, outcome in outcomes],
@@ -151,7 +133,7 @@ def packed(events: Sequence[TracedEvent]) -> bytes:
         letter={place: outcome.letter for place, (_, outcome) in enumerate(outcomes) if outcome.letter},
         about=[traced.about[:ABOUT_CHARS] for traced in events],
     )
-    return compress(_encode(columns))
+    return packed_columns(columns)
 
 
 def _numbered(*columns: Sequence[str]) -> dict[str, int]:
@@ -203,8 +185,6 @@ class SealedBlock:
             names[columns.source[place]],
             names[columns.event[place]],
             columns.id[place],
-            (),
-            (),
             columns.letters.get(place, ""),
             columns.members.get(place, 0),
         )
@@ -213,7 +193,7 @@ class SealedBlock:
             self._notification(number, ms) for number in range(self._first[place], self._first[place + 1])
         ]
         about = columns.about[place] if columns.about else ""
-        return TracedEvent(position, _FATES[columns.fate[place]], event, notifications, about)
+        return TracedEvent(position, FATES[columns.fate[place]], event, notifications, about)
 
     def _notification(self, number: int, ms: int) -> Traced:
         columns = self._columns
@@ -221,7 +201,7 @@ class SealedBlock:
         outcomes = [
             OutcomeRecord(
                 key,
-                _KINDS[columns.kind[place]],
+                KINDS[columns.kind[place]],
                 ms + columns.at[place],
                 columns.took[place],
                 columns.status[place],

@@ -27,7 +27,7 @@ State = Literal[
 ]
 """The state of a notification, or of an event without notifications."""
 
-_STATE_OF_KIND: dict[str, State] = {
+STATE_OF_KIND: dict[str, State] = {
     "sent": "sent",
     "skipped": "skipped",
     "dead": "dead",
@@ -81,7 +81,7 @@ class Traced(Struct, frozen=True, gc=False):
         """The state by its last outcome. held: names of the channels that send nothing now."""
         if not self.channel:
             return "digest"
-        state = _STATE_OF_KIND.get(self.outcomes[-1].kind, "queued") if self.outcomes else "queued"
+        state = STATE_OF_KIND.get(self.outcomes[-1].kind, "queued") if self.outcomes else "queued"
         return "held" if state in ("queued", "retrying") and self.channel in held else state
 
 
@@ -134,14 +134,6 @@ class Query(Struct, frozen=True, kw_only=True):
             and (not self.rule or any(each.rule == self.rule for each in notifications))
             and (not self.channel or any(each.channel == self.channel for each in notifications))
             and (not self.states or bool(traced.states(self.held) & self.states))
-        )
-
-    def finds(self, terms: Collection[str], keys: Collection[str]) -> bool:
-        """Return whether an event with these terms and idempotency keys is searched for."""
-        if not self.terms:
-            return True
-        return any(term.lower() in self.terms for term in terms) or any(
-            key[: len(term)] == term for key in keys for term in self.terms if len(term) in KEY_CHARS
         )
 
 

@@ -14,7 +14,7 @@ from broker.history.records import OutcomeRecord, UnreadableBlockError
 from broker.history.sealing import read_segments
 from broker.history.segments import SegmentInfo
 from broker.history.tail import Outcomes, read_tail
-from broker.history.token_index import read_tokens
+from broker.history.token_index import of_key, read_tokens
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
@@ -168,7 +168,7 @@ class _SegmentReader:
     async def _tokens(self) -> list[int]:
         tokens = await read_tokens(self._redis)
         found = [tokens.of_term(term) for term in self._query.terms] if tokens else []
-        return found + [token_index.of_key(term) for term in self._query.terms if len(term) in KEY_CHARS]
+        return found + [of_key(term) for term in self._query.terms if len(term) in KEY_CHARS]
 
     async def _numbers(self, segments: Sequence[SegmentInfo], tokens: Sequence[int]) -> list[set[int]]:
         """For each segment the numbers of the events that have one of the tokens."""

@@ -1,22 +1,13 @@
-"""The rows of the history, and the blocks in which steps append them.
-
-A block is zstd(msgpack([row, ...])), in the field `e` of its stream entry for events and in `o` for outcomes. Only
-the Lua step knows which of the rows are true: whether an event was new, and whether another run of the step has
-recorded the row before. Where they are not all new, the field `f` has one letter for each row: see `Fate`.
-"""
+"""The rows of the history: events, their notifications, and how the attempts to send these ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
-import msgspec
-import zstandard
 from msgspec import Struct
 
-from broker.history.compression import compress, decompress
-from broker.redis.scripting.scripts import BASE, Blobs, Part
-from runtime.first_id import first_id
+from broker.redis.scripting.scripts import BASE, Part
 
 RECORDING = Part("history/recording", parts=(BASE,), keys=("history",))
 
@@ -35,19 +26,22 @@ MAX_TEXT = 120
 """Limit on the characters of the text of an outcome."""
 
 
-class NotificationRecord(Struct, frozen=True, array_like=True, gc=False):
-    """A notification that an event caused."""
+# Rows are tuples because every event has some: a struct takes five times as long to make, and columns are made of
+# tuples by one call of zip.
+NotificationRow = tuple[str, str, str]
+"""A notification that an event caused: rule, channel, idempotency key. The channel is "" and the key that of the
+event in a digest where it joined one."""
 
-    rule: str
-    channel: str
-    """The channel; "" where the event joined a digest of the rule."""
+EventRow = tuple[int, str, str, str, Sequence[str], Sequence[NotificationRow], str, int]
+"""An event as intake found it, or a digest that was closed: the fields of `EventRecord`, with two lists before the
+last two. The first has the search terms that find the event, and for a digest the keys of its first events."""
 
-    key: str
-    """The idempotency key; that of the event in a digest where it joined one."""
+OutcomeRow = tuple[str, Kind, int, int, int, str, int, str]
+"""How an attempt ended: the fields of `OutcomeRecord`."""
 
 
-class EventRecord(Struct, frozen=True, array_like=True, gc=False):
-    """An event as intake found it, or a digest that was closed."""
+class EventRecord(Struct, frozen=True, gc=False):
+    """An event, or a digest that was closed."""
 
     received_at_ms: int
     source: str
@@ -57,10 +51,6 @@ class EventRecord(Struct, frozen=True, array_like=True, gc=False):
     id: str
     """The id that people know the event by, at most `MAX_ID` characters."""
 
-    terms: Sequence[str]
-    """The texts that find the event: its id, customer, voucher and others. Only the tail has them as they are."""
-
-    notifications: Sequence[NotificationRecord] = ()
     letter: str = ""
     """The id of the dead letter that the body became at intake, or ""."""
 
@@ -68,17 +58,11 @@ class EventRecord(Struct, frozen=True, array_like=True, gc=False):
     """How many events a digest has; 0 for an event."""
 
 
-def about(event: EventRecord) -> str:
-    """Return the id that a list shows beside that of an event; "" for none."""
-    # The terms of a digest are the keys of its events.
-    return "" if event.members else first_id(event.terms, beside=event.id)
-
-
 class OutcomeRecord(Struct, frozen=True, array_like=True, gc=False):
     """How an attempt to send a notification ended."""
 
     key: str
-    """The idempotency key of the notification."""
+    """The idempotency key of the notification, or its first 16 characters."""
 
     kind: Kind
     at_ms: int
@@ -96,45 +80,5 @@ class OutcomeRecord(Struct, frozen=True, array_like=True, gc=False):
     """The id of the dead letter that the notification became, or ""."""
 
 
-class Block(NamedTuple):
-    """The rows that one step recorded. A row is None where the step did nothing with it."""
-
-    events: Sequence[tuple[Fate, EventRecord] | None] = ()
-    outcomes: Sequence[OutcomeRecord | None] = ()
-
-
 class UnreadableBlockError(Exception):
     """The bytes are not a block that this version can read."""
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_events = msgspec.msgpack.Decoder(list[EventRecord]).decode
-_decode_outcomes = msgspec.msgpack.Decoder(list[OutcomeRecord | None]).decode
-_FATES: Mapping[str, Fate] = {"n": "n", "d": "d", "r": "r"}
-
-
-def place(rows: Sequence[EventRecord] | Sequence[OutcomeRecord | None], blobs: Blobs) -> int:
-    """Add the block of these rows to the blobs of a call. Returns its index there; 0 where there are no rows."""
-    return blobs.place(packed(rows)) if rows else 0
-
-
-def packed(rows: Sequence[EventRecord] | Sequence[OutcomeRecord | None]) -> bytes:
-    """Return rows in the form that steps append."""
-    return compress(_encode(rows))
-
-
-def unpacked(fields: Mapping[bytes, bytes]) -> Block:
-    """Return the rows of a stream entry. Raises UnreadableBlockError and nothing else."""
-    try:
-        fates = fields.get(b"f", b"").decode()
-        if b"o" in fields:
-            outcomes = _decode_outcomes(decompress(fields[b"o"]))
-            if not fates:
-                return Block(outcomes=outcomes)
-            return Block(outcomes=[o if f == "n" else None for f, o in zip(fates, outcomes, strict=True)])
-        events = _decode_events(decompress(fields[b"e"]))
-        if not fates:
-            return Block([("n", event) for event in events])
-        return Block([(_FATES[f], e) if f in _FATES else None for f, e in zip(fates, events, strict=True)])
-    except (KeyError, ValueError, RecursionError, zstandard.ZstdError) as error:
-        raise UnreadableBlockError(str(error)) from None

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from broker.history.records import Block, UnreadableBlockError, unpacked
-from broker.history.segments import MAX_ROWS, Segment, SegmentBuilder, SegmentInfo, packed_info, unpacked_info
+from broker.history.records import UnreadableBlockError
+from broker.history.segment_builder import SegmentBuilder
+from broker.history.segments import MAX_ROWS, Segment, SegmentInfo, packed_info, unpacked_info
 from broker.history.settings import HistorySettings
+from broker.history.tail_blocks import Block, unpacked
 from broker.history.token_index import create_tokens
 from broker.redis import clock
 from broker.redis.client import Client

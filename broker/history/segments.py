@@ -7,22 +7,13 @@ of a segment is that of its first stream entry, so that sealing the same entries
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
-from broker.history import blocks, token_index
-from broker.history.blocks import BLOCK_ROWS
-from broker.history.query import Position, Traced, TracedEvent
-from broker.history.records import Block, EventRecord, Fate, OutcomeRecord, about
-from broker.history.token_index import IndexBuilder, Tokens, of_keys
-
 MAX_ROWS = 16_384
 """About how many events a segment has at most; at most 65,536."""
-
-_BUCKETS_TOGETHER = 16
-"""Buckets of the index that are packed before other tasks may run."""
 
 _OVERHEAD = 1.15
 """Bytes that Redis needs for a byte of these hashes, measured."""
@@ -96,96 +87,11 @@ def unpacked_info(blob: bytes) -> SegmentInfo | None:
         return None
 
 
-class SegmentBuilder:
-    """Collects the rows of stream entries, oldest first, and makes a segment of them."""
+def packed_starts(starts: Sequence[tuple[int, int, int]]) -> bytes:
+    """Return the answer of `SegmentInfo.starts` as it is stored."""
+    return _encode(starts)
 
-    def __init__(self, tokens: Tokens, partition: int) -> None:
-        self.rows = 0
-        self.entries = 0
-        self.first_id = self.last_id = ""
-        self._tokens = tokens
-        self._partition = partition
-        self._events: list[tuple[Position, Fate, EventRecord]] = []
-        self._outcomes: dict[str, list[OutcomeRecord]] = {}
-        self._shown: set[str] = set()  # keys of the notifications of these events
 
-    def add(self, entry_id: str, block: Block) -> None:
-        """Add the rows of the next stream entry."""
-        self.first_id, self.last_id = self.first_id or entry_id, entry_id
-        self.entries += 1
-        ms, number = map(int, entry_id.split("-"))
-        partition, all_outcomes = self._partition, self._outcomes
-        self._events += [
-            (Position(ms, number, row, partition), *found) for row, found in enumerate(block.events) if found
-        ]
-        for outcome in block.outcomes:
-            if outcome is not None:
-                if outcome.key in all_outcomes:
-                    all_outcomes[outcome.key].append(outcome)
-                else:
-                    all_outcomes[outcome.key] = [outcome]
-        self.rows = len(self._events)
-
-    def steps(self) -> Iterator[Segment | None]:
-        """Make the segment; yields None after each part of the work, and at last the segment."""
-        fields: dict[str, bytes] = {}
-        buckets = token_index.buckets_for(len(self._events))
-        index = IndexBuilder(buckets)
-        starts: list[tuple[int, int, int]] = []
-        names: set[str] = set()
-        states: set[str] = set()
-        for start in range(0, len(self._events), BLOCK_ROWS):
-            rows = self._events[start : start + BLOCK_ROWS]
-            traced = [self._traced(*row) for row in rows]
-            fields[f"b{len(starts)}"] = blocks.packed(traced)
-            starts.append(rows[0][0][:3])
-            self._add_tokens([event for _, _, event in rows], start, index)
-            names.update({name for _, _, event in rows for name in (event.source, event.event)})
-            names.update({each.rule for event in traced for each in event.notifications})
-            names.update({each.channel for event in traced for each in event.notifications})
-            states.update(*[event.states(()) for event in traced if event.fate != "x"])
-            yield None
-        late = [each for key, outcomes in self._outcomes.items() if key not in self._shown for each in outcomes]
-        if late:
-            fields["l"] = blocks.packed_outcomes(late)
-        for bucket, blob in index.packed():
-            fields[f"t{bucket}"] = blob
-            if bucket % _BUCKETS_TOGETHER == 0:
-                yield None
-        size = sum(_OVERHEAD * len(blob) + _FIELD_BYTES for blob in fields.values())
-        first_ms, last_ms = int(self.first_id.split("-")[0]), int(self.last_id.split("-")[0])
-        yield Segment(
-            SegmentInfo(
-                self.first_id,
-                first_ms,
-                last_ms,
-                len(self._events),
-                len(late),
-                buckets,
-                int(size),
-                _encode(starts),
-                frozenset(names),
-                frozenset(states),
-            ),
-            fields,
-        )
-
-    def _traced(self, position: Position, fate: Fate, event: EventRecord) -> TracedEvent:
-        """An event with those of its outcomes that are in this segment."""
-        shown, outcomes = [], self._outcomes
-        for each in event.notifications if fate == "n" else ():
-            self._shown.add(each.key)
-            shown.append(Traced(each.rule, each.channel, each.key, outcomes.get(each.key, ())))
-        return TracedEvent(position, fate, event, shown, about(event))
-
-    def _add_tokens(self, events: Sequence[EventRecord], start: int, index: IndexBuilder) -> None:
-        """Add the tokens of events to the index. start: the number of the first event."""
-        numbered = list(enumerate(events, start))
-        terms = [term.lower() for _, event in numbered if not event.members for term in event.terms]
-        index.add(
-            self._tokens.of_terms(terms),
-            [number for number, event in numbered if not event.members for _ in event.terms],
-        )
-        keyed = [(number, each.key) for number, event in numbered for each in event.notifications]
-        keyed += [(number, key) for number, event in numbered if event.members for key in event.terms]
-        index.add(of_keys([key for _, key in keyed]), [number for number, _ in keyed])
+def size_of(blobs: Iterable[bytes]) -> int:
+    """Return about how much memory a segment of these fields takes in Redis."""
+    return int(sum(_OVERHEAD * len(blob) + _FIELD_BYTES for blob in blobs))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from broker.history import records
-from broker.history.records import RECORDING, EventRecord
+from broker.history.records import RECORDING, EventRow
+from broker.history.tail_blocks import place_events
 from broker.queue.jobs import NotifyJob
 from broker.queue.parts import WAKE
 from broker.redis import clock
@@ -40,7 +41,7 @@ class AppliedBatch(Struct, frozen=True):
     parts: Sequence[Part] = ()
     """The events that go into digests of the same partition, if they are new."""
 
-    records: Sequence[EventRecord] = ()
+    records: Sequence[EventRow] = ()
     """For the history: a row for each event; empty without a history."""
 
 
@@ -128,7 +129,7 @@ async def apply(
         for batch in batches
     ]
     queued = queued_jobs(new_jobs, blobs, now_ms)
-    history = records.place([row for batch in batches for row in batch.records], blobs)
+    history = place_events([*chain.from_iterable(batch.records for batch in batches)], blobs)
     with translated():
         processed, duplicate, waiting, retried, digested, answers = await confirmed(
             redis,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import ADDING, PackedLetter
-from broker.history import records
-from broker.history.records import RECORDING, EventRecord
+from broker.history.records import RECORDING, EventRow
+from broker.history.tail_blocks import place_events
 from broker.queue import held_bodies
 from broker.queue.held_bodies import HeldBodies
 from broker.queue.jobs import NotifyJob
@@ -46,7 +47,7 @@ class Processed(Struct, frozen=True):
     held: Sequence[HeldBodies] = ()
     """The bodies that wait for partitions that are away."""
 
-    records: Sequence[EventRecord] = ()
+    records: Sequence[EventRow] = ()
     """For the history: a row for each of `events`, and then for each of the letters; empty without a history."""
 
 
@@ -111,7 +112,7 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
         held = [PlannedHeld(bodies.home, blobs.place(held_bodies.packed(bodies))) for bodies in entry.held]
         planned.append(PlannedEntry(entry.entry_id, entry.bodies, entry.events, letters, parts, held))
     queued = queued_jobs(new_jobs, blobs, now_ms)
-    history = records.place([row for entry in entries for row in entry.records], blobs)
+    history = place_events([*chain.from_iterable(entry.records for entry in entries)], blobs)
     with translated():
         counts = await COMMIT(
             redis,

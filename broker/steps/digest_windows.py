@@ -15,8 +15,8 @@ from msgspec import Raw, Struct
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.packing import ADDING, PackedLetter
-from broker.history import records
-from broker.history.records import RECORDING, EventRecord
+from broker.history.records import RECORDING, EventRow
+from broker.history.tail_blocks import place_events
 from broker.queue.heartbeat import seconds_of
 from broker.queue.jobs import NotifyJob
 from broker.queue.parts import JOBS, NEXT_DUE
@@ -216,7 +216,7 @@ async def close(
     packs: Mapping[bytes, EventPack],
     new_jobs: Sequence[NotifyJob],
     unreadable: Mapping[bytes, StoredDeadLetter],
-    rows: Sequence[EventRecord] = (),
+    rows: Sequence[EventRow] = (),
 ) -> bool:
     """Turn windows into jobs. False, and nothing is done, if a window or a pack has changed since it was read.
 
@@ -231,7 +231,7 @@ async def close(
         return bool(
             await _CLOSE_WINDOWS(
                 redis,
-                history=records.place(rows, blobs),
+                history=place_events(rows, blobs),
                 rows=len(rows),
                 windows=leaving.windows,
                 packs=leaving.packs,

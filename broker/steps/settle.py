@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import ADDING
-from broker.history import records
-from broker.history.records import RECORDING, OutcomeRecord
+from broker.history.records import RECORDING, OutcomeRow
+from broker.history.tail_blocks import place_outcomes
 from broker.queue import jobs
 from broker.queue.channel_state import CircuitState
 from broker.queue.jobs import NotifyJob
@@ -35,7 +35,7 @@ class Settled(Struct, frozen=True):
     lock: SubjectLock | None = None
     """The lock of a notification with `latest_only`. This step releases it."""
 
-    record: OutcomeRecord | None = None
+    record: OutcomeRow | None = None
     """The row of the outcome for the history; None without a history, and where nothing happened."""
 
 
@@ -168,7 +168,7 @@ async def settle(
         for retry in retries
     ]
     rows = [outcome.record for outcome in outcomes]
-    history = records.place(rows, blobs) if any(rows) else 0
+    history = place_outcomes(rows, blobs)
     planned = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in outcomes]
     with translated():
         (still_open, state), _ = await replicated(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from broker.history import records
-from broker.history.records import MAX_TEXT, RECORDING, OutcomeRecord
+from broker.history.records import MAX_TEXT, RECORDING, OutcomeRow
+from broker.history.tail_blocks import place_outcomes
 from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.queue import jobs
 from broker.queue.jobs import Notification, NotifyJob
@@ -74,7 +74,7 @@ async def cancel(redis: Client, waiting: WaitingNotification, *, by: str, writes
         return "digest" if waiting.cause == "digest" else "unreadable"
     blobs, [channel] = Blobs(), waiting.channels
     text = f"cancelled by {by}"[:MAX_TEXT]
-    row = OutcomeRecord(notification.key, "skipped", await clock.now_ms(redis), text=text)
+    row: OutcomeRow = (notification.key, "skipped", await clock.now_ms(redis), 0, 0, text, 0, "")
     with translated():
         outcome = await _CANCEL(
             redis,
@@ -82,7 +82,7 @@ async def cancel(redis: Client, waiting: WaitingNotification, *, by: str, writes
             size=jobs.size_of(place.job),
             number=place.number,
             channel=channel,
-            history=records.place([row], blobs) if writes_history else 0,
+            history=place_outcomes([row], blobs) if writes_history else 0,
             audit_entry=_audit_entry("cancel", notification, channel, by),
             blobs=blobs.all,
         )

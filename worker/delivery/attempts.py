@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import structs
 
 from broker import dead_letters
-from broker.history.records import OutcomeRecord
+from broker.history.records import OutcomeRow
 from broker.queue.jobs import Notification
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled
@@ -39,7 +39,7 @@ _GATHER_S = 0.01
 _LINGER_S = 1.0
 """Seconds that failures wait for other failures of their job, so that they stay one job."""
 
-_Retries = dict[NextAttempt, list[tuple[int, Notification, OutcomeRecord | None]]]
+_Retries = dict[NextAttempt, list[tuple[int, Notification, OutcomeRow | None]]]
 """The notifications that are retried, by when, each with its index and its row for the history."""
 
 
@@ -155,7 +155,7 @@ class Attempts:
 
     def _retry_row(
         self, notification: Notification, outcome: Outcome, now_ms: int, delay_ms: int
-    ) -> OutcomeRecord | None:
+    ) -> OutcomeRow | None:
         """The row of a notification that is tried again; None if it only waits for a moment."""
         if not self._writes_history or (isinstance(outcome, Postponed) and delay_ms < _SHORT_MS):
             return None

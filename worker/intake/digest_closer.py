@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from broker.history.records import EventRecord
+from broker.history.records import EventRow
 from broker.redis.client import Client
 from broker.redis.errors import Full, Unavailable
 from broker.redis.outage import Outage, repeat
@@ -145,7 +145,7 @@ class _Step:
         self._reader = reader
         self._writes_history = writes_history
         self._jobs = Jobs()
-        self._rows: list[EventRecord] = []
+        self._rows: list[EventRow] = []
         self._events = 0
 
     async def add(self, window: Window) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from broker.history.records import EventRecord
+from broker.history.records import EventRow
 from broker.queue import dedupe
 from broker.queue.jobs import Notification
 from broker.steps import digests
@@ -35,7 +35,7 @@ class MatchedEvent(Struct, frozen=True):
     """The notifications of the event, each with its channel."""
 
     digest_events: Sequence[_DigestEvent]
-    record: EventRecord | None = None
+    record: EventRow | None = None
     """The row of the event for the history; None without a history."""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broker.history.records import EventRecord
+from broker.history.records import EventRow
 from broker.queue import batch
 from broker.queue.batch import RawBody
 from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
@@ -90,7 +90,7 @@ class HomeBatch(Struct, frozen=True):
     events: list[NewEvent]
     parts: list[Part]
     leaving: list[LeavingPart]
-    records: list[EventRecord]
+    records: list[EventRow]
     """The row of each event for the history; empty without a history."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
-from broker.history.records import EventRecord
+from broker.history.records import EventRow
 from broker.queue import batch
 from broker.queue.batch import MAX_BODIES, RawBody, UnreadableBatchError
 from broker.queue.stream import Entry
@@ -139,7 +139,7 @@ class Planner:
         """Return what a commit does with an entry of which only dead letters remain."""
         return Processed(entry.id, entry.bodies, [], letters, records=self._rows_of(letters))
 
-    def _rows_of(self, letters: Sequence[StoredDeadLetter]) -> list[EventRecord]:
+    def _rows_of(self, letters: Sequence[StoredDeadLetter]) -> list[EventRow]:
         return [letter_row(letter) for letter in letters] if self.writes_history else []
 
     def _process_or_expand(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
@@ -164,7 +164,7 @@ class Planner:
         events: list[NewEvent] = []
         letters: list[StoredDeadLetter] = []
         parts: list[Part] = []
-        records: list[EventRecord] = []
+        records: list[EventRow] = []
         elsewhere = 0
         for place, (body, matched) in enumerate(zip(bodies, planned, strict=True)):
             if isinstance(matched, StoredDeadLetter):

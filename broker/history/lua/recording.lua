@@ -1,8 +1,8 @@
 -- Part: the history of events and notifications.
 
--- Append the rows of a step to the history. field: `e` for events, `o` for outcomes. rows: their block, or nil where no
--- history is kept. fates: one letter for each row: see broker/history/records.py. Nothing is appended where an earlier
--- run of the step has recorded all rows.
+-- Append the rows of a step to the history. field: `ec` for events, `oc` for outcomes. rows: their block, or nil where no
+-- history is kept: see broker/history/tail_blocks.py. fates: one letter for each row: see broker/history/records.py.
+-- Nothing is appended where an earlier run of the step has recorded all rows.
 local function record(field, rows, fates)
   if not rows then return end
   local letters = table.concat(fates)

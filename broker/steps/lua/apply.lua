@@ -42,7 +42,7 @@ end
 for i = 1, #committed do redis.call('EXPIRE', P.applied .. committed[i], COMMITTED_TTL_S) end
 store_packs(packs, blobs)
 add_jobs(jobs, blobs)
-record('e', blobs[history], fates)
+record('ec', blobs[history], fates)
 if created > 0 or retried_on_redelivery > 0 then wake_a_worker() end
 count({
   processed = processed, duplicate = duplicate, queued = -gone, created = created, waiting = created,

@@ -44,7 +44,7 @@ end
 
 store_packs(packs, blobs)
 add_jobs(jobs, blobs)
-record('e', blobs[history], fates)
+record('ec', blobs[history], fates)
 count({
   processed = processed, duplicate = duplicate, dead_at_intake = dead_at_intake, queued = -gone,
   created = created, waiting = created, digested = gathered, retried_on_redelivery = retried_on_redelivery,

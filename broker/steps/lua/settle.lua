@@ -71,7 +71,7 @@ for i = 1, #outcomes do
     fates[i] = '-'
   end
 end
-record('o', blobs[history], fates)
+record('oc', blobs[history], fates)
 
 for i = 1, #retries do
   local retry, settled = retries[i], {}

@@ -8,7 +8,7 @@ go_on_when_full()
 if redis.call('EXISTS', K.in_progress) == 1 then return 'running' end
 if redis.call('EXISTS', K.job) == 0 or redis.call('SADD', K.done, number) == 0 then return 'gone' end
 count({ skipped = 1, waiting = -1 })
-record('o', blobs[history], { 'n' })
+record('oc', blobs[history], { 'n' })
 append_audit(audit_entry)
 if size - redis.call('SCARD', K.done) <= 0 then
   redis.call('ZREM', K.held_jobs, job)

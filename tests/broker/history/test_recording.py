@@ -2,9 +2,11 @@
 
 import time
 
+from msgspec import structs
+
 from broker.history.query import NEWEST, HistoryPage, Query, position_of
 from broker.history.reading import read
-from broker.history.records import EventRecord, NotificationRecord, OutcomeRecord
+from broker.history.records import EventRow, OutcomeRecord
 from broker.queue import dedupe, jobs, stream
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
@@ -15,15 +17,21 @@ from broker.steps.commit import NewEvent, Processed, Share, commit
 from broker.steps.settle import Settled, settle
 from tests.broker.claiming import claim
 from tests.names import KEYS
+from worker.rules.idempotency import idempotency_key
 
 NOW_MS = int(time.time() * 1000)
 BODY = RawBody(NOW_MS, "voucherify", "", b"{}")
 ME = "worker-1"
 
 
-def row(name: str) -> EventRecord:
-    notification = NotificationRecord("rule", "console", f"key-{name}")
-    return EventRecord(NOW_MS, "voucherify", "points.added", name, [name, "Ada@Example.com"], [notification])
+def key_of(name: str) -> str:
+    """Return the idempotency key of an event's notification."""
+    return idempotency_key("voucherify", name, "rule")
+
+
+def row(name: str) -> EventRow:
+    notification = ("rule", "console", key_of(name))
+    return NOW_MS, "voucherify", "points.added", name, [name, "Ada@Example.com"], [notification], "", 0
 
 
 def event(name: str, *shares: Share) -> NewEvent:
@@ -32,7 +40,7 @@ def event(name: str, *shares: Share) -> NewEvent:
 
 
 def job(*names: str) -> NotifyJob:
-    return NotifyJob("console", 1, NOW_MS, [Notification(f"key-{name}", "rule", "event", BODY) for name in names])
+    return NotifyJob("console", 1, NOW_MS, [Notification(key_of(name), "rule", "event", BODY) for name in names])
 
 
 async def entry(redis: Client, bodies: int) -> str:
@@ -64,7 +72,7 @@ async def test_a_commit_records_each_event_with_its_notifications(redis: Client)
     await take_in(redis, "a", "b")
     page = await events(redis)
     assert [traced.event.id for traced in page.events] == ["b", "a"]
-    assert [each.key for each in page.events[1].notifications] == ["key-a"]
+    assert [each.key for each in page.events[1].notifications] == [key_of("a")]
     assert states(page) == {"a": "queued", "b": "queued"}
     assert 0 < await redis.ttl(KEYS.history) <= 30 * 86_400
 
@@ -96,29 +104,35 @@ async def test_a_step_at_another_home_records_its_events_once(redis: Client) -> 
     assert states(await events(redis)) == {"a": "queued"}
 
 
+def of(place: int, outcome: OutcomeRecord) -> Settled:
+    return Settled(place, outcome.kind, record=structs.astuple(outcome))  # type: ignore[arg-type]
+
+
 async def settle_first(redis: Client, *outcomes: OutcomeRecord, times: int = 1) -> None:
     [job_id] = await claim(redis, ME, count=1, lease_ms=60_000)
     for _ in range(times):
-        settled = [Settled(place, outcome.kind, record=outcome) for place, outcome in enumerate(outcomes)]  # type: ignore[arg-type]
+        settled = [of(place, outcome) for place, outcome in enumerate(outcomes)]
         await settle(redis, ME, job_id, settled)
 
 
 async def test_an_outcome_is_recorded_once_even_if_the_answer_is_lost(redis: Client) -> None:
     await take_in(redis, "a", "b", "c")
-    [sent, skipped] = OutcomeRecord("key-a", "sent", NOW_MS, 12, 202), OutcomeRecord("key-b", "skipped", NOW_MS)
+    sent = OutcomeRecord(key_of("a"), "sent", NOW_MS, 12, 202)
+    skipped = OutcomeRecord(key_of("b"), "skipped", NOW_MS)
     await settle_first(redis, sent, skipped, times=2)
     page = await events(redis)
     assert states(page) == {"a": "sent", "b": "skipped", "c": "queued"}
-    assert page.events[2].notifications[0].outcomes == [sent]
+    [outcome] = page.events[2].notifications[0].outcomes
+    assert structs.replace(outcome, key=sent.key) == sent
     assert await redis.xlen(KEYS.history) == 2
 
 
 async def test_of_outcomes_that_were_recorded_in_part_only_the_others_are_added(redis: Client) -> None:
     await take_in(redis, "a", "b", "c")
     [job_id] = await claim(redis, ME, count=1, lease_ms=60_000)
-    first, second = (OutcomeRecord(f"key-{name}", "sent", NOW_MS, 12) for name in "ab")
-    await settle(redis, ME, job_id, [Settled(0, "sent", record=first)])
-    await settle(redis, ME, job_id, [Settled(0, "sent", record=first), Settled(1, "sent", record=second)])
+    first, second = (OutcomeRecord(key_of(name), "sent", NOW_MS, 12) for name in "ab")
+    await settle(redis, ME, job_id, [of(0, first)])
+    await settle(redis, ME, job_id, [of(0, first), of(1, second)])
     page = await events(redis)
     assert [len(traced.notifications[0].outcomes) for traced in page.events] == [0, 1, 1]
 
@@ -148,7 +162,7 @@ async def test_events_are_found_by_their_terms_and_keys(redis: Client) -> None:
     key = "0123456789abcdef" * 2
     await take_in(redis, "a")
     processed = Processed(await entry(redis, 1), 1, [event("b")], [], records=[
-        EventRecord(NOW_MS, "voucherify", "points.added", "b", ["b"], [NotificationRecord("rule", "console", key)])
+        (NOW_MS, "voucherify", "points.added", "b", ["b"], [("rule", "console", key)], "", 0)
     ])  # fmt: skip
     await commit(redis, [processed], [])
     for term, expected in (("ada@example.com", "a"), ("b", "b"), (key, "b"), (key[:16], "b")):
@@ -158,7 +172,7 @@ async def test_events_are_found_by_their_terms_and_keys(redis: Client) -> None:
 
 async def test_events_are_filtered_by_source_name_rule_channel_state_and_time(redis: Client) -> None:
     await take_in(redis, "a", "b")
-    await settle_first(redis, OutcomeRecord("key-a", "sent", NOW_MS))
+    await settle_first(redis, OutcomeRecord(key_of("a"), "sent", NOW_MS))
     for query in (
         {"source": "other"},
         {"event": "other"},
@@ -181,7 +195,7 @@ async def test_an_open_notification_of_a_channel_that_sends_nothing_is_held(redi
 
 async def test_blocks_that_this_version_cannot_read_are_passed_over(redis: Client) -> None:
     await take_in(redis, "a")
-    for fields in ({"e": b"garbage"}, {"x": b"1"}, {"o": b"\x28\xb5\x2f\xfd", "f": b"n"}):
+    for fields in ({"ec": b"garbage"}, {"x": b"1"}, {"oc": b"\x28\xb5\x2f\xfd", "f": b"n"}):
         await redis.xadd(KEYS.history, fields)  # type: ignore[arg-type]
     await take_in(redis, "b")
     assert list(states(await events(redis))) == ["b", "a"]

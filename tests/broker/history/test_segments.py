@@ -14,8 +14,9 @@ from broker.history.reading import read
 from broker.history.records import EventRecord, OutcomeRecord, UnreadableBlockError
 from broker.history.sealing import drop_old, read_segments, seal
 from broker.history.settings import HistorySettings
+from broker.history.token_index import TOGETHER
 from broker.redis.client import Client
-from tests.broker.history.test_recording import NOW_MS, events, settle_first, states, take_in
+from tests.broker.history.test_recording import NOW_MS, events, key_of, settle_first, states, take_in
 from tests.names import KEYS
 
 SETTINGS = HistorySettings()
@@ -32,7 +33,7 @@ async def seal_all(redis: Client) -> int:
 async def test_what_is_sealed_reads_as_before(redis: Client) -> None:
     await take_in(redis, "a", "a", "b", "c")
     await settle_first(
-        redis, OutcomeRecord("key-a", "sent", NOW_MS, 12, 202), OutcomeRecord("key-a", "sent", NOW_MS)
+        redis, OutcomeRecord(key_of("a"), "sent", NOW_MS, 12, 202), OutcomeRecord(key_of("a"), "sent", NOW_MS)
     )
     before = await events(redis)
     assert await seal_all(redis) == 1
@@ -89,7 +90,7 @@ async def test_sealing_again_after_a_lost_answer_changes_nothing(redis: Client) 
 async def test_an_outcome_that_comes_after_its_event_was_sealed_is_shown(redis: Client) -> None:
     await take_in(redis, "a", "b")
     await seal_all(redis)
-    await settle_first(redis, OutcomeRecord("key-a", "retry", NOW_MS, 1, 503, "answered 503", NOW_MS + 5))
+    await settle_first(redis, OutcomeRecord(key_of("a"), "retry", NOW_MS, 1, 503, "answered 503", NOW_MS + 5))
     assert states(await events(redis)) == {"a": "retrying", "b": "queued"}
     await seal_all(redis)
     page = await events(redis)
@@ -213,7 +214,6 @@ traced_events = st.builds(
         source=texts,
         event=texts,
         id=texts,
-        terms=st.just(()),
         letter=texts,
         members=small,
     ),
@@ -236,7 +236,7 @@ def test_a_block_holds_every_event_exactly(rows: list[TracedEvent]) -> None:
 
 
 def test_a_block_of_an_earlier_version_has_no_ids_beside_those_of_events() -> None:
-    row = TracedEvent(Position(1, 0, 0, 0), "n", EventRecord(1, "shop", "order.paid", "ev_1", ()), (), "cust_1")
+    row = TracedEvent(Position(1, 0, 0, 0), "n", EventRecord(1, "shop", "order.paid", "ev_1"), (), "cust_1")
     columns = msgspec.msgpack.decode(compression.decompress(blocks.packed([row])))
     [found] = SealedBlock(compression.compress(msgspec.msgpack.encode(columns[:-1])))
     assert (found.event.id, found.about) == ("ev_1", "")
@@ -255,7 +255,8 @@ def test_bytes_that_are_no_block_raise_one_error_only(data: bytes) -> None:
 def test_the_index_finds_exactly_what_was_added(entries: list[tuple[int, int]], rows: int) -> None:
     buckets = token_index.buckets_for(rows)
     index = token_index.IndexBuilder(buckets)
-    index.add([token for token, _ in entries], [number for _, number in entries])
+    for token, number in entries:
+        index.add(token.to_bytes(8, "little"), number // TOGETHER * TOGETHER, bytes([number % TOGETHER]))
     packed = dict(index.packed())
     for token, _ in entries:
         values = token_index.unpack_values(packed[token_index.bucket_of(token, buckets)])

@@ -5,14 +5,24 @@ import pytest
 from broker.dead_letters import StoredDeadLetter
 from broker.history.query import NEWEST, Query
 from broker.history.reading import read
-from broker.history.records import EventRecord, NotificationRecord, OutcomeRecord
+from broker.history.records import OutcomeRecord
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from broker.steps.commit import Processed, Share, commit
 from inspector.operations.forget import forget_person
 from inspector.privacy.person import Person
 from sources import KINDS
-from tests.broker.history.test_recording import NOW_MS, entry, event, events, job, settle_first, states, take_in
+from tests.broker.history.test_recording import (
+    NOW_MS,
+    entry,
+    event,
+    events,
+    job,
+    key_of,
+    settle_first,
+    states,
+    take_in,
+)
 from tests.broker.history.test_segments import seal_all
 from tests.names import KEYS
 
@@ -24,8 +34,8 @@ def no_terms(_: StoredDeadLetter) -> tuple[str, ...]:
 
 
 async def take_in_other(redis: Client, name: str) -> None:
-    notification = NotificationRecord("rule", "console", f"key-{name}")
-    row = EventRecord(NOW_MS, "voucherify", "points.added", name, [name, "eve@example.com"], [notification])
+    notification = ("rule", "console", key_of(name))
+    row = (NOW_MS, "voucherify", "points.added", name, [name, "eve@example.com"], [notification], "", 0)
     processed = Processed(await entry(redis, 1), 1, [event(name, Share(1, 0, 1))], [], records=[row])
     await commit(redis, [processed], [job(name)])
 
@@ -51,9 +61,9 @@ async def test_events_of_the_person_are_removed_and_those_of_others_stay(redis: 
 async def test_late_outcomes_of_the_person_are_removed_and_names_in_errors_of_others(redis: Client) -> None:
     await take_in(redis, "a")
     await seal_all(redis)
-    await settle_first(redis, OutcomeRecord("key-a", "retry", NOW_MS, text="no ada@example.com"))
+    await settle_first(redis, OutcomeRecord(key_of("a"), "retry", NOW_MS, text="no ada@example.com"))
     await take_in_other(redis, "b")
-    await settle_first(redis, OutcomeRecord("key-b", "retry", NOW_MS, text="like ada@example.com"))
+    await settle_first(redis, OutcomeRecord(key_of("b"), "retry", NOW_MS, text="like ada@example.com"))
 
     done = await forget_person(Partitions([redis]), ADA, no_terms, by="ann")
 
@@ -71,7 +81,7 @@ async def test_an_erased_event_is_not_shown_in_a_scan(redis: Client) -> None:
 
 
 async def test_the_name_of_an_event_that_names_the_person_is_replaced_everywhere(redis: Client) -> None:
-    row = EventRecord(NOW_MS, "voucherify", "of.ada@example.com", "b", ["b"])
+    row = (NOW_MS, "voucherify", "of.ada@example.com", "b", ["b"], (), "", 0)
     processed = Processed(await entry(redis, 1), 1, [event("b")], [], records=[row])
     await commit(redis, [processed], [])
 

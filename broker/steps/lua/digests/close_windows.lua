@@ -10,7 +10,7 @@ if not are_unchanged(windows, packs, blobs) then return 0 end
 for i = 1, #jobs do enqueue(jobs[i][JOB_ID], blobs[jobs[i][JOB_BLOB]], 0) end
 changes.died = 0
 for i = 1, #letters do changes.died = changes.died + add_dead_letter(letters[i], blobs) end
-record('e', blobs[history], { string.rep('n', rows) })
+record('ec', blobs[history], { string.rep('n', rows) })
 remove_events(windows, packs, blobs)
 count(changes)
 return 1
