@@ -29,7 +29,7 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench bench-check chaos fuzz image-test package docs lock
+.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench bench-check bench-peers chaos fuzz image-test package docs lock
 
 help: ## list the targets
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
@@ -73,6 +73,9 @@ bench: $(VENV)/.dev ## measure, and compare with the goals
 bench-check: $(VENV)/.dev ## count the instructions of the hot paths, and compare them with the recorded counts
 	@$(PY) -m benchmarks.instructions $(ARGS)
 
+bench-peers: $(VENV)/.dev ## compare, the whole way, with what a user would build or pick (installs peers into .bench-peers)
+	@$(PY) -m benchmarks.peers $(ARGS)
+
 chaos: $(VENV)/.dev ## inject faults into the whole stack, then audit it (EVENTS= SEED= PARTITIONS= CLUSTER=1)
 	@EVENTS="$(EVENTS)" SEED="$(SEED)" PARTITIONS="$(PARTITIONS)" CLUSTER="$(CLUSTER)" $(PY) -m pytest -m chaos -s $(ARGS)
 
@@ -114,7 +117,6 @@ $(VENV)/.embedded $(VENV)/.dev: pyproject.toml uv.lock constraints.txt
 	@: > $(VENV)/.embedded; : > $@
 
 ifneq ($(shell $(PY) -c '$(FITS)' 2>/dev/null && echo fits),fits)
-.PHONY: $(VENV)/.embedded $(VENV)/.dev
 endif
 
 no_python := No Python 3.11 to 3.14 found (on Debian and Ubuntu it needs python3-venv too). \

@@ -124,7 +124,7 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
-        if not _is_whole(self._answer):
+        if not is_whole(self._answer):
             return
         run = self._run
         run.statuses[int(self._answer[9:12])] += 1
@@ -146,7 +146,7 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-def _is_whole(answer: bytes) -> bool:
+def is_whole(answer: bytes) -> bool:
     """Return True if the head and the body of a response are complete. The response must have a Content-Length."""
     head, separator, body = answer.partition(b"\r\n\r\n")
     if not separator:

@@ -24,6 +24,7 @@ TARGETS = [
     "check",
     "bench",
     "bench-check",
+    "bench-peers",
     "chaos",
     "fuzz",
     "image-test",

@@ -1,0 +1,1 @@
+"""Compares Hookline with other programs that take webhooks in and notify: `python -m benchmarks.peers`."""

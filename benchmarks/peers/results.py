@@ -1,0 +1,168 @@
+"""The results of all contenders: medians, the tables that show them, and the comparison with the goals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from statistics import median
+
+from msgspec import Struct
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness.figures import Figure
+from benchmarks.peers.measure import Phase, Round
+
+_ROLES = ("receiver", "worker", "both", "redis")
+
+
+class Result(Struct, frozen=True):
+    """What was measured of one contender."""
+
+    name: str
+    title: str
+    settings: str
+    versions: dict[str, str]
+    faults: list[str]
+    """The promises that it has not kept. Empty if it kept all."""
+
+    rounds: list[Round]
+
+
+class Report(Struct, frozen=True):
+    """A whole run, as `--json` writes it."""
+
+    processor: str
+    cores: int
+    python: str
+    redis: str
+    load_average: tuple[float, float, float]
+    """The load of the machine at the end of the run, which includes this run."""
+
+    results: list[Result]
+
+
+def show(report: Report) -> None:
+    """Print the tables."""
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(f"{report.processor}, {report.cores} cores, Python {report.python}, Redis {report.redis}")
+    console.print(f"load average at the end {', '.join(f'{load:.1f}' for load in report.load_average)}\n")
+    for title, phase in _PHASES:
+        console.print(_table(title, report.results, phase))
+    for result in report.results:
+        versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+        console.print(f"{result.title}: {versions}\n  {result.settings}", highlight=False)
+        for fault in result.faults:
+            console.print(f"  in the check: {fault}")
+
+
+def figures(results: Iterable[Result]) -> list[Figure]:
+    """Return the comparison of Hookline with its goals. Empty without Hookline, the floor and one peer."""
+    by_name = {result.name: result for result in results}
+    ours, floor = by_name.pop("hookline", None), by_name.pop("floor", None)
+    if ours is None or floor is None or not by_name:
+        return []
+    return [
+        _against_floor("at the steady rate", ours, floor, _steady),
+        _against_floor("at the limit", ours, floor, _limit),
+        _against_best("at the steady rate", ours, by_name.values(), _steady),
+        _against_best("at the limit", ours, by_name.values(), _limit),
+        _against_best("at the low rate", ours, by_name.values(), _low, goal=None),
+        _p99(ours, by_name.values()),
+    ]
+
+
+def _low(each: Round) -> Phase:
+    return each.low
+
+
+def _steady(each: Round) -> Phase:
+    return each.steady
+
+
+def _limit(each: Round) -> Phase:
+    return each.limit
+
+
+_Of = Callable[[Round], Phase]
+_PHASES: tuple[tuple[str, _Of], ...] = (
+    ("At a steady rate: 2,000 events a second, or 60 % of the limit of those that do not sustain it", _steady),
+    ("At the limit: as fast as possible, with at most 1,000 events on their way", _limit),
+    ("At a low rate: 200 events a second, or the steady rate if that is lower", _low),
+)
+
+
+def _table(title: str, results: list[Result], of: _Of) -> Table:
+    table = Table(title=title, title_justify="left", box=MARKDOWN)  # to be pasted into docs/peers.md
+    table.add_column("contender")
+    for heading in (
+        *("events/s", "CPU us an event", "from - to", "receiver", "worker", "Redis"),
+        *("received p50 ms", "p99 ms", "ack p99 ms"),
+    ):
+        table.add_column(heading, justify="right")
+    for result in results:
+        phases = [of(each) for each in result.rounds]
+        totals = [phase.total_us for phase in phases]
+        roles = {role: median(phase.cpu_us.get(role, 0) for phase in phases) for role in _ROLES}
+        rate = median(phase.offered_per_s or phase.arrived_per_s for phase in phases)
+        table.add_row(
+            result.title,
+            f"{rate:,.0f}",
+            f"{median(totals):,.0f}",
+            f"{min(totals):,.0f} - {max(totals):,.0f}",
+            *(f"{roles[role]:,.0f}" if roles[role] else "" for role in ("receiver", "worker")),
+            f"{roles['redis']:,.0f}",
+            *(f"{median(value):,.1f}" for value in zip(*map(_times_ms, phases), strict=True)),
+        )
+    return table
+
+
+def _times_ms(phase: Phase) -> tuple[float, float, float]:
+    return phase.received_p50_ms, phase.received_p99_ms, phase.ack_p99_ms
+
+
+def total_us(result: Result, of: _Of) -> float:
+    """Return the median CPU time of an event, in microseconds."""
+    return median(of(each).total_us for each in result.rounds)
+
+
+def _against_floor(when: str, ours: Result, floor: Result, of: _Of) -> Figure:
+    return Figure(
+        what=f"CPU an event against the floor, {when}",
+        measured=f"{total_us(ours, of):,.0f} us against {total_us(floor, of):,.0f} us",
+        value=_ratio(ours, floor, of),
+        goal=1.8,
+        at_most=True,
+    )
+
+
+def _against_best(when: str, ours: Result, peers: Iterable[Result], of: _Of, goal: float | None = 4.0) -> Figure:
+    best = min(peers, key=lambda peer: total_us(peer, of))
+    return Figure(
+        what=f"CPU an event of the best peer against Hookline, {when}",
+        measured=f"{best.title}: {total_us(best, of):,.0f} us against {total_us(ours, of):,.0f} us",
+        value=_ratio(best, ours, of),
+        goal=goal,
+    )
+
+
+def _ratio(one: Result, other: Result, of: _Of) -> float:
+    """Return the median of the ratios within each round, because the speed of the machine changes."""
+    pairs = zip(one.rounds, other.rounds, strict=True)
+    return median(of(a).total_us / of(b).total_us for a, b in pairs)
+
+
+def _p99(ours: Result, peers: Iterable[Result]) -> Figure:
+    def p99_ms(result: Result) -> float:
+        return median(each.low.received_p99_ms for each in result.rounds)
+
+    best = min(peers, key=p99_ms)
+    return Figure(
+        what="POST to notification received p99 at the low rate, against the best peer",
+        measured=f"{p99_ms(ours):,.1f} ms against {best.title}: {p99_ms(best):,.1f} ms",
+        value=median(
+            a.low.received_p99_ms / b.low.received_p99_ms for a, b in zip(ours.rounds, best.rounds, strict=True)
+        ),
+        goal=1,
+        at_most=True,
+    )
