@@ -30,9 +30,10 @@ from benchmarks.harness.figures import print_table
 from benchmarks.harness.redis_server import running_redis
 from benchmarks.peers.check import check
 from benchmarks.peers.contenders import CONTENDERS, Contender
+from benchmarks.peers.crash import crash
 from benchmarks.peers.environments import bin_of, versions_of
 from benchmarks.peers.measure import Round, limit_of, measure
-from benchmarks.peers.results import Report, Result, figures, show
+from benchmarks.peers.results import Report, Result, figures, show, show_crashes
 from benchmarks.peers.traffic import Webhook, webhooks
 
 _EVENTS = 45_000
@@ -52,6 +53,8 @@ def main() -> int:
     gc.freeze()  # these objects stay, and looking through them would delay notifications
     if arguments.tune:
         return _tune(installed, events)
+    if arguments.crash:
+        return _crash(installed, events)
     results = _measured(installed, events, arguments.rounds)
     report = _report(results)
     show(report)
@@ -75,6 +78,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"rounds to measure; {_ROUNDS} by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds to a file")
     parser.add_argument("--tune", action="store_true", help="measure the limit of each peer with other settings")
+    parser.add_argument(
+        "--crash", action="store_true", help="kill receivers and workers instead, and count losses"
+    )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(known))
     if unknown:
@@ -154,6 +160,18 @@ def _tune(contenders: list[Contender], events: list[Webhook]) -> int:
                 continue
             print(f"{label}: {limit.total_us:,.0f} us an event, {limit.arrived_per_s:,.0f} events/s", flush=True)
     return 1 if failed else 0
+
+
+def _crash(contenders: list[Contender], events: list[Webhook]) -> int:
+    survived = []
+    for contender in contenders:
+        print(f"kill -9: {contender.title}", flush=True)
+        try:
+            survived.append((contender.title, uvloop.run(crash(contender, events))))
+        except Exception:  # noqa: BLE001 - the others can still run
+            traceback.print_exc()
+    show_crashes(survived)
+    return 1 if len(survived) < len(contenders) else 0
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ CONTENDERS = (
                 (
                     *("{bin}/python", "-m", "uvicorn", "arq_fastapi:app", "--port", "{port}", "--loop", "uvloop"),
                     *("--http", "httptools", "--no-access-log", "--log-level", "warning"),
+                    *("--timeout-keep-alive", "75"),
                 ),
             ),
             _python("worker", "arq_fastapi.py"),

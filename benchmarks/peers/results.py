@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.figures import Figure
+from benchmarks.peers.crash import Survived
 from benchmarks.peers.measure import Phase, Round
 
 _ROLES = ("receiver", "worker", "both", "redis")
@@ -44,7 +45,7 @@ class Report(Struct, frozen=True):
 
 def show(report: Report) -> None:
     """Print the tables."""
-    console = Console(width=None if Console().is_terminal else 150)
+    console = _console()
     console.print(f"{report.processor}, {report.cores} cores, Python {report.python}, Redis {report.redis}")
     console.print(f"load average at the end {', '.join(f'{load:.1f}' for load in report.load_average)}\n")
     for title, phase in _PHASES:
@@ -54,6 +55,24 @@ def show(report: Report) -> None:
         console.print(f"{result.title}: {versions}\n  {result.settings}", highlight=False)
         for fault in result.faults:
             console.print(f"  in the check: {fault}")
+
+
+def show_crashes(survived: Iterable[tuple[str, Survived]]) -> None:
+    """Print the table of what killed processes lost and delayed, by the title of the contender."""
+    table = Table(title="Receiver killed, then worker killed", title_justify="left", box=MARKDOWN)
+    for heading in (
+        *("contender", "events", "lost when the receiver was killed", "notified twice"),
+        *("last arrival after the worker was killed", "not arrived within 60 s"),
+    ):
+        table.add_column(heading)
+    for title, each in survived:
+        cells = f"{each.sent:,}", f"{each.lost:,}", f"{each.twice:,}", f"{each.late_s:.1f} s", f"{each.late:,}"
+        table.add_row(title, *cells)
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(width=None if Console().is_terminal else 150)
 
 
 def figures(results: Iterable[Result]) -> list[Figure]:

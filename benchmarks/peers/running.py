@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
-from msgspec import Struct
 
 from benchmarks.harness.load import SECRET
 from benchmarks.harness.processes import tree_cpu_s
@@ -25,29 +24,77 @@ from tests.leash import leashed
 
 _START_S = 30.0
 _STOP_S = 8.0
+_SHOWN_BYTES = 1500
+"""The end of the log that is printed if something fails."""
 
 
-class Running(Struct, frozen=True):
-    """A contender that runs."""
+class Running:
+    """A contender that runs. port: where its receiver listens."""
 
-    port: int
-    pids: list[tuple[str, int]]
-    """The component and the id of each process."""
+    def __init__(self, port: int, environment: dict[str, str], log: int, server: redis.Redis) -> None:
+        self.port = port
+        self._environment, self._log, self._server = environment, log, server
+        self._processes: list[tuple[str, list[str], subprocess.Popen[bytes]]] = []
 
-    server: redis.Redis
+    def start(self, role: str, command: list[str]) -> None:
+        """Start a process of a component."""
+        process = subprocess.Popen(
+            leashed(command),
+            env=os.environ | self._environment | {"PYTHONPATH": str(PROGRAMS)},
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,  # so that all that it starts can be ended with it
+        )
+        self._processes.append((role, command, process))
+
+    def kill_and_start(self, killed: str) -> None:
+        """Kill a component with SIGKILL, with all that it started, and start it again."""
+        before, self._processes = self._processes, []
+        for role, command, process in before:
+            if role in (killed, "both"):
+                _kill(process)
+                self.start(role, command)
+            else:
+                self._processes.append((role, command, process))
+        self.wait_for_port()
+
+    def stop(self) -> None:
+        """End all processes: with SIGTERM, and what still runs some seconds later with SIGKILL."""
+        for _, _, process in self._processes:
+            process.terminate()
+        for _, _, process in self._processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_S)
+            _kill(process)
 
     def cpu_s(self) -> Counter[str]:
         """Return the CPU time of each component, in seconds."""
         spent: Counter[str] = Counter()
-        for role, pid in self.pids:
-            spent[role] += tree_cpu_s(pid)
-        spent["redis"] = redis_cpu_s(self.server)
+        for role, _, process in self._processes:
+            spent[role] += tree_cpu_s(process.pid)
+        spent["redis"] = redis_cpu_s(self._server)
         return spent
+
+    def wait_for_port(self) -> None:
+        """Wait until the receiver listens. Raises RuntimeError if it does not."""
+        deadline_s = time.monotonic() + _START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except OSError:
+                if time.monotonic() > deadline_s:
+                    raise RuntimeError("the receiver does not listen: see its log above") from None
+                time.sleep(0.05)
+            else:
+                return
 
 
 @contextlib.contextmanager
 def running(contender: Contender, sink_url: str, tuning: Tuning) -> Iterator[Running]:
-    """Start an empty Redis and the contender. Raises RuntimeError if its receiver does not listen."""
+    """Start an empty Redis and the contender. Prints the end of its log if something fails.
+
+    Raises RuntimeError if its receiver does not listen.
+    """
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hookline-peer-")))
         redis_port, port = _free_port(), _free_port()
@@ -65,19 +112,18 @@ def running(contender: Contender, sink_url: str, tuning: Tuning) -> Iterator[Run
         places = {"bin": str(bin_of(contender)), "port": str(port), "home": str(home), "tuning": tuning.value}
         log = stack.enter_context((home / "log.txt").open("w+b"))
         for command in contender.set_up:
-            _start(_filled(command, places), environment, log.fileno()).wait()
-        pids = []
-        for process in contender.processes:
-            for _ in range(tuning.workers if process.role == "worker" else 1):
-                command = _filled(process.arguments, places)
-                pid = stack.enter_context(_ending(_start(command, environment, log.fileno())))
-                pids.append((process.role, pid))
+            subprocess.run(_filled(command, places), env=os.environ | environment, stdout=log, check=True)
+        contestant = Running(port, environment, log.fileno(), server)
+        stack.callback(contestant.stop)
         try:
-            _wait_for_port(port)
-            yield Running(port=port, pids=pids, server=server)
+            for process in contender.processes:
+                for _ in range(tuning.workers if process.role == "worker" else 1):
+                    contestant.start(process.role, _filled(process.arguments, places))
+            contestant.wait_for_port()
+            yield contestant
         except BaseException:
             log.seek(0)
-            print(log.read()[-1500:].decode(errors="replace"))
+            print(log.read()[-_SHOWN_BYTES:].decode(errors="replace"))
             raise
 
 
@@ -85,42 +131,12 @@ def _filled(arguments: tuple[str, ...], places: dict[str, str]) -> list[str]:
     return [argument.format(**places) for argument in arguments]
 
 
-def _start(command: list[str], environment: dict[str, str], log: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        leashed(command),
-        env=os.environ | environment | {"PYTHONPATH": str(PROGRAMS)},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,  # so that all that it starts can be ended with it
-    )
-
-
-@contextlib.contextmanager
-def _ending(process: subprocess.Popen[bytes]) -> Iterator[int]:
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise RuntimeError("the receiver does not listen: see its log above") from None
-            time.sleep(0.05)
-        else:
-            return

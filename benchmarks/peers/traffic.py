@@ -72,7 +72,10 @@ class Traffic:
     def __init__(self, events: list[Webhook], port: int, path: str) -> None:
         self._events, self._port, self._path = events, port, path
         self._numbers: Iterator[tuple[int, bool]] = _with_repeats(len(events))
-        self._idle: list[_Connection] = []
+        # In turn, so that no server closes a connection because it was idle for long.
+        self._idle: deque[_Connection] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._queued: deque[tuple[int, float]] = deque()
         self._due_s: dict[int, float] = {}
         self._arrived_s: dict[int, float] = {}
@@ -84,13 +87,13 @@ class Traffic:
 
     async def open(self) -> None:
         """Open the connections. Raises OSError if the receiver does not listen."""
-        loop = asyncio.get_running_loop()
         for _ in range(_CONNECTIONS):
-            await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
+            await self._connect()
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in self._idle:
+        self._is_closed = True
+        for connection in tuple(self._idle):
             connection.close()
 
     def take(self, body: bytes) -> None:
@@ -130,19 +133,30 @@ class Traffic:
         """Note a response. The connection then sends the next webhook, if one waits."""
         self.statuses[status] += 1
         self._acks_s.append(took_s)
-        self._idle.append(connection)
-        if self._queued:
-            self._send(*self._queued.popleft())
+        self.ready(connection)
         self._fill()
 
     def ready(self, connection: _Connection) -> None:
-        """Add an open connection."""
+        """Add a connection without a request. It sends the next webhook, if one waits."""
         self._idle.append(connection)
+        if self._queued:
+            self._send(*self._queued.popleft())
 
-    def lost(self, connection: _Connection) -> None:
-        """Remove a closed connection."""
+    def lost(self, connection: _Connection, webhook: tuple[int, float] | None) -> None:
+        """Replace a closed connection, and send its webhook again if it has no response."""
         if connection in self._idle:
             self._idle.remove(connection)
+        if self._is_closed:
+            return
+        if webhook:
+            self._queued.appendleft(webhook)
+        task = asyncio.create_task(self._connect())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
 
     def _begin(self) -> float:
         self._due_s, self._arrived_s, self._acks_s, self._posted = {}, {}, [], 0
@@ -166,7 +180,7 @@ class Traffic:
             self._queued.append((number, due_s))
 
     def _send(self, number: int, due_s: float) -> None:
-        self._idle.pop().send(self._events[number].request(self._path), due_s)
+        self._idle.popleft().send(self._events[number].request(self._path), (number, due_s))
 
     async def _ended(self, begin_s: float) -> Sent:
         end_s = time.perf_counter()
@@ -198,24 +212,29 @@ def _with_repeats(count: int) -> Iterator[tuple[int, bool]]:
 class _Connection(asyncio.Protocol):
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
+        self._webhook: tuple[int, float] | None = None
         self._answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._traffic.ready(self)
 
-    def send(self, request: bytes, due_s: float) -> None:
-        self._due_s = due_s
+    def send(self, request: bytes, webhook: tuple[int, float]) -> None:
+        """Send a request. webhook: its number, and when it was due."""
+        self._webhook = webhook
         self._transport.write(request)
 
     def close(self) -> None:
+        """Close the connection once its request is written."""
         self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
-        if is_whole(self._answer):
-            status, self._answer = int(self._answer[9:12]), b""
-            self._traffic.acknowledged(self, status, time.perf_counter() - self._due_s)
+        if self._webhook is None or not is_whole(self._answer):
+            return
+        status, took_s = int(self._answer[9:12]), time.perf_counter() - self._webhook[1]
+        self._answer, self._webhook = b"", None
+        self._traffic.acknowledged(self, status, took_s)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the signature is asyncio's
-        self._traffic.lost(self)
+        self._traffic.lost(self, self._webhook)
