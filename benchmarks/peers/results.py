@@ -18,7 +18,7 @@ _ROLES = ("receiver", "worker", "both", "redis")
 
 
 class Result(Struct, frozen=True):
-    """What was measured of one contender."""
+    """The figures of one contender."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class Report(Struct, frozen=True):
 
 
 def show(report: Report) -> None:
-    """Print the tables."""
+    """Print the tables of a run."""
     console = _console()
     console.print(f"{report.processor}, {report.cores} cores, Python {report.python}, Redis {report.redis}")
     console.print(f"load average at the end {', '.join(f'{load:.1f}' for load in report.load_average)}\n")

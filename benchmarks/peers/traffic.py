@@ -91,7 +91,7 @@ class Traffic:
             await self._connect()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all idle connections."""
         self._is_closed = True
         for connection in tuple(self._idle):
             connection.close()
