@@ -24,7 +24,7 @@ _KILLS = 3
 _CONNECTIONS = 50
 _PAUSE_S = 0.2
 _QUIET_S = 15.0
-"""What has not arrived so long after the last arrival counts as lost, if no worker was killed."""
+"""Seconds without an arrival after which the events that are missing count as lost."""
 
 _WORKER_WITHIN_S = 60.0
 """How long to wait for the events that a killed worker had."""
@@ -51,7 +51,7 @@ class Survived(Struct, frozen=True):
 
 
 async def crash(contender: Contender, events: list[Webhook]) -> Survived:
-    """Run one contender."""
+    """Run one contender, and count what it loses, delays and sends twice."""
     arrived: Counter[int] = Counter()
     last_s = [time.monotonic()]
 

@@ -60,8 +60,9 @@ def show(report: Report) -> None:
 def show_crashes(survived: Iterable[tuple[str, Survived]]) -> None:
     """Print the table of what killed processes lost and delayed, by the title of the contender."""
     table = Table(title="Receiver killed, then worker killed", title_justify="left", box=MARKDOWN)
+    table.add_column("contender", no_wrap=True)
     for heading in (
-        *("contender", "events", "lost when the receiver was killed", "notified twice"),
+        *("events", "lost when the receiver was killed", "notified twice"),
         *("last arrival after the worker was killed", "not arrived within 60 s"),
     ):
         table.add_column(heading)
@@ -113,7 +114,7 @@ _PHASES: tuple[tuple[str, _Of], ...] = (
 
 def _table(title: str, results: list[Result], of: _Of) -> Table:
     table = Table(title=title, title_justify="left", box=MARKDOWN)  # to be pasted into docs/peers.md
-    table.add_column("contender")
+    table.add_column("contender", no_wrap=True)
     for heading in (
         *("events/s", "CPU us an event", "from - to", "receiver", "worker", "Redis"),
         *("received p50 ms", "p99 ms", "ack p99 ms"),
