@@ -33,6 +33,9 @@ class Phase(Struct, frozen=True):
     offered_per_s: int
     """The rate of the webhooks. 0 if they were sent as fast as possible."""
 
+    posted: int
+    """The number of webhooks that were sent."""
+
     arrived_per_s: float
     cpu_us: dict[str, float]
     """The CPU time of each component for each webhook, in microseconds."""
@@ -54,6 +57,9 @@ class Round(Struct, frozen=True):
     steady: Phase
     limit: Phase
 
+    left_bytes: float
+    """The memory that Redis still uses for each webhook of the last phase, when all notifications have arrived."""
+
 
 async def measure(contender: Contender, events: list[Webhook], before: list[Round]) -> Round:
     """Run one round. Its steady rate depends on the limit in the rounds before, or in a short look at it.
@@ -66,7 +72,11 @@ async def measure(contender: Contender, events: list[Webhook], before: list[Roun
         rate = steady_rate(limit)
         low = await _phase(contestant, traffic, min(LOW_RATE, rate), _LOW_S)
         steady = await _phase(contestant, traffic, rate, _STEADY_S)
-        return Round(low=low, steady=steady, limit=await _phase(contestant, traffic, 0, _LIMIT_S))
+        before_bytes = contestant.redis_bytes()
+        at_limit = await _phase(contestant, traffic, 0, _LIMIT_S)
+        await asyncio.sleep(_SETTLE_S)
+        left_bytes = (contestant.redis_bytes() - before_bytes) / at_limit.posted
+        return Round(low=low, steady=steady, limit=at_limit, left_bytes=left_bytes)
 
 
 async def limit_of(contender: Contender, events: list[Webhook], tuning: Tuning) -> Phase:
@@ -111,6 +121,7 @@ async def _phase(contestant: Running, traffic: Traffic, rate: int, seconds: floa
 def _figures(sent: Sent, rate: int, cpu_us: dict[str, float]) -> Phase:
     return Phase(
         offered_per_s=rate,
+        posted=sent.posted,
         arrived_per_s=sent.arrived_per_s,
         cpu_us=cpu_us,
         received_p50_ms=_percentile(sent.received_s, 0.5) * 1000,

@@ -53,6 +53,8 @@ def show(report: Report) -> None:
     for result in report.results:
         versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
         console.print(f"{result.title}: {versions}\n  {result.settings}", highlight=False)
+        left_bytes = median(each.left_bytes for each in result.rounds)
+        console.print(f"  left in Redis by each webhook: {left_bytes:,.0f} bytes", highlight=False)
         for fault in result.faults:
             console.print(f"  in the check: {fault}")
 

@@ -75,6 +75,10 @@ class Running:
         spent["redis"] = redis_cpu_s(self._server)
         return spent
 
+    def redis_bytes(self) -> int:
+        """Return the memory that Redis uses for data."""
+        return int(self._server.info("memory")["used_memory_dataset"])  # type: ignore[index]
+
     def wait_for_port(self) -> None:
         """Wait until the receiver listens. Raises RuntimeError if it does not."""
         deadline_s = time.monotonic() + _START_S
