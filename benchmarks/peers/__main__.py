@@ -16,7 +16,6 @@ import contextlib
 import gc
 import logging
 import os
-import platform
 import subprocess
 import sys
 import traceback
@@ -27,6 +26,7 @@ import redis
 import uvloop
 
 from benchmarks.harness.figures import print_table
+from benchmarks.harness.machine import machine_of_this_run
 from benchmarks.harness.redis_server import running_redis
 from benchmarks.peers.check import check
 from benchmarks.peers.contenders import CONTENDERS, Contender
@@ -132,19 +132,11 @@ def _report(results: list[Result]) -> Report:
     with running_redis() as url, contextlib.closing(redis.Redis.from_url(url)) as server:
         version = str(server.info("server")["redis_version"])  # type: ignore[index]
     return Report(
-        processor=_processor(),
-        cores=len(os.sched_getaffinity(0)),
-        python=platform.python_version(),
+        machine=machine_of_this_run(),
         redis=version,
         load_average=os.getloadavg(),
         results=results,
     )
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _tune(contenders: list[Contender], events: list[Webhook]) -> int:

@@ -76,8 +76,8 @@ class Running:
         return spent
 
     def redis_bytes(self) -> int:
-        """Return the memory that Redis uses for data."""
-        return int(self._server.info("memory")["used_memory_dataset"])  # type: ignore[index]
+        """Return the memory that Redis uses, in bytes."""
+        return int(self._server.info("memory")["used_memory"])  # type: ignore[index]
 
     def wait_for_port(self) -> None:
         """Wait until the receiver listens. Raises RuntimeError if it does not."""
