@@ -76,7 +76,7 @@ def show_crashes(survived: Iterable[tuple[str, Survived]]) -> None:
 
 
 def _console() -> Console:
-    return Console(width=None if Console().is_terminal else 150)
+    return Console(width=None if Console().is_terminal else 170)
 
 
 def figures(results: Iterable[Result]) -> list[Figure]:
