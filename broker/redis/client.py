@@ -10,10 +10,12 @@ from redis.asyncio.client import Pipeline as RedisPipeline
 from redis.exceptions import ResponseError
 
 from broker.redis.clock import Clock
-from broker.redis.keys import Names
+from broker.redis.keys import Names, type_of
 from broker.redis.scripting.scripts import FULL, Script
 
-_SET_ASIDE = Script("redis/set_aside", parts=(FULL,), args=("target: key", "refusal", "command", "field"))
+_SET_ASIDE = Script(
+    "redis/set_aside", parts=(FULL,), args=("target: key", "expected", "refusal", "command", "field")
+)
 
 Persistence = Literal["checked", "managed", "none"]
 """The values of the setting redis.persistence."""
@@ -122,7 +124,10 @@ class Client(Redis):
         return Pipeline(self, transaction, shard_hint)
 
     async def made_way(self, error: Exception, command: Sequence[Any]) -> bool:
-        """Move the value of a key aside if it made Redis refuse a command. Returns False for other errors."""
+        """Move the value of a key aside if it made Redis refuse a command.
+
+        Returns whether the command can run again; False for other errors. A value that is valid now stays.
+        """
         said, words = str(error), [_text(word) for word in command]
         if not any(refusal in said for refusal in _REFUSALS) or words[0].startswith("EVAL"):
             return False
@@ -131,7 +136,11 @@ class Client(Redis):
             return False
         target, *following = command[keys[0] : keys[0] + 2]
         field = following[0] if following else ""
-        return bool(await _SET_ASIDE(self, target=target, refusal=said, command=words[0], field=field))
+        expected = type_of(words[keys[0]].removeprefix(self.names.prefix))
+        reply = await _SET_ASIDE(
+            self, target=target, expected=expected, refusal=said, command=words[0], field=field
+        )
+        return bool(reply)
 
 
 class Pipeline(RedisPipeline):

@@ -332,3 +332,13 @@ DECLARED: dict[str, Key] = {
     if hasattr(hint, "__metadata__")
 }
 """The declaration of each key, by the field of `Names`."""
+
+
+def type_of(name: str) -> str:
+    """Return the Redis type of a key, by its name after the prefix of the partition; "" if it is not declared."""
+    fitting = [key for key in DECLARED.values() if _fits(name, key.name)]
+    return max(fitting, key=lambda key: len(key.name)).type if fitting else ""
+
+
+def _fits(name: str, declared: str) -> bool:
+    return name.startswith(declared) if declared.endswith(":") else name == declared

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from redis.exceptions import ResponseError
 
 from broker.monitoring import alerts, stats
 from broker.monitoring.alerts import Alert
@@ -12,6 +13,7 @@ from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
+from broker.redis.keys import DECLARED, GROUP, type_of
 from broker.steps.commit import NewEvent, Processed, Share, commit
 from tests.names import KEYS
 
@@ -80,6 +82,28 @@ async def test_a_read_outside_of_scripts_sets_it_aside_too(redis: Client) -> Non
     await redis.set(KEYS.stats_minute + str(int(time.time() // 60)), "x")
     assert len(await stats.read_history(redis, points=3, minutes=1)) == 3
     assert len(await read_set_aside(redis)) == 2
+
+
+async def test_a_valid_value_that_replaced_a_wrong_one_meanwhile_stays(redis: Client) -> None:
+    """Two readers may be refused at the same time: the first sets the key aside, and webhooks follow."""
+    refusal = ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    read = ("XREADGROUP", "GROUP", GROUP, "worker-1", "BLOCK", 1, "STREAMS", KEYS.stream, ">")
+    assert await redis.made_way(refusal, read)
+    await stream.append(redis, [BODY], Confirmation())
+    assert await redis.made_way(refusal, read)
+    assert await redis.xlen(KEYS.stream) == 1
+    assert await redis.made_way(
+        ResponseError("hash value is not an integer"), ("HINCRBY", KEYS.stats_total, "accepted", 1)
+    )
+    assert (await stats.read_totals(redis)).accepted == 1
+    assert await read_set_aside(redis) == []
+
+
+async def test_every_declared_key_has_its_own_type() -> None:
+    assert [type_of(key.name + "x" * key.name.endswith(":")) for key in DECLARED.values()] == [
+        key.type for key in DECLARED.values()
+    ]
+    assert (type_of("dead:index"), type_of("dead:1"), type_of("new")) == ("zset", "string", "")
 
 
 async def test_the_list_of_set_aside_keys_may_be_of_another_type_itself(redis: Client) -> None:
