@@ -28,7 +28,7 @@ from broker.queue.jobs import size_of
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripting.scripts import FULL, PAIRS, Script
+from broker.redis.scripting.scripts import BASE, FULL, PAIRS, Part, Script
 
 CircuitState = Literal["closed", "open", "half-open", "paused"]
 
@@ -44,9 +44,10 @@ _MOST = 1000
 """How many held jobs of a channel return to the queue in one call, at most."""
 
 
+_PROBING = Part("queue/channels/probing", parts=(BASE,))
 _BEGIN = Script(
     "queue/channels/begin",
-    parts=(FULL,),
+    parts=(FULL, _PROBING),
     keys=("channel:channel",),
     args=("job", "channel", "probe_ms: number"),
 )
@@ -58,7 +59,7 @@ _HOLD = Script(
 )
 _RELEASE_HELD_JOBS = Script(
     "queue/channels/release_held_jobs",
-    parts=(FULL, PAIRS),
+    parts=(FULL, PAIRS, _PROBING),
     keys=("queue", "channels"),
     args=("probe_ms: number", "most: number", "limits: packed"),
 )

@@ -52,8 +52,6 @@ class Notifier:
             await self.dead_letter_job(partition, claimed.id, str(error))
             return None
         runtime = partition.channels.of(job.channel)
-        is_healthy = runtime.is_healthy()
-        admission = "go" if is_healthy else await channel_state.begin(partition.redis, claimed.id, job.channel)
         todo = [index for index in range(len(job.notifications)) if index not in claimed.done]
         running = RunningJob(
             claimed.id,
@@ -62,7 +60,7 @@ class Notifier:
             lease,
             time.monotonic() + BUDGET_S,
             runtime,
-            admission == "probe",
+            False,
             [],
             {},
             {},
@@ -75,9 +73,13 @@ class Notifier:
             return await self._isolate(running, todo, claimed.starts)
         if not todo or not lease.is_held():
             return await self._attempts.settle(running, [], [])
+        # Only now: a job that sends nothing must not be the one that probes the channel.
+        is_healthy = runtime.is_healthy()
+        admission = "go" if is_healthy else await channel_state.begin(partition.redis, claimed.id, job.channel)
         if admission == "hold" or self._room.is_full(partition, job.channel):
             await self._hold(running)
             return None
+        running = running._replace(is_probe=admission == "probe")
         return await self._send(running, self._sender.in_order(running, todo))
 
     async def dead_letter_job(self, partition: Partition, job_id: str, error: str) -> bool:

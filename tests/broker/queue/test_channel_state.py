@@ -90,6 +90,35 @@ async def test_while_it_is_open_jobs_are_held_and_then_a_single_one_probes(redis
     assert await channel_state.begin(redis, probing, "sink") == "probe"
 
 
+async def test_a_probe_ends_with_its_job_and_what_is_no_job_gets_none(redis: Client, send: Sender) -> None:
+    """Otherwise all jobs of the channel wait for half a minute, once for each."""
+    jobs_held = {await new_job(redis), await new_job(redis)}
+    await send(failures=3)
+    for job_id in jobs_held:
+        await channel_state.hold(redis, ME, job_id, "sink")
+    await redis.zadd(KEYS.held_jobs + "sink", {b"\xff": 0, "gone.1": 1})
+    await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
+    await channel_state.release_held_jobs(redis, {})
+    [removed] = await claim(redis, ME)
+    [waiting] = jobs_held - {removed}
+    assert await channel_state.begin(redis, waiting, "sink") == "hold"
+    await redis.delete(KEYS.job + removed)
+    assert await channel_state.begin(redis, waiting, "sink") == "probe"
+    await redis.hset(KEYS.channel + "sink", "probe_job", "gone.1")
+    await channel_state.release_held_jobs(redis, {})
+    assert await claim(redis, ME) == [waiting]
+
+
+async def test_held_jobs_and_a_pause_are_found_without_the_list_of_channels(redis: Client) -> None:
+    job_id = await new_job(redis)
+    await channel_state.hold(redis, ME, job_id, "sink")
+    await channel_state.pause(redis, "other", by="ann")
+    await redis.set(KEYS.channels, "another program wrote this")
+    read = await channel_state.release_held_jobs(redis, {"sink": 5, "other": 5, "third": 5})
+    assert {channel.name: channel.state(0) for channel in read.channels} == {"sink": "closed", "other": "paused"}
+    assert await claim(redis, ME) == [job_id]
+
+
 async def test_a_success_releases_all_held_jobs_and_counts_their_held_time(redis: Client, send: Sender) -> None:
     job_id = await new_job(redis)
     await send(failures=3)

@@ -53,6 +53,20 @@ async def test_a_failing_channel_gets_only_probes_until_it_recovers(
     await until(nothing_left)
 
 
+async def test_held_jobs_are_sent_although_another_program_removed_the_list_of_channels(
+    redis: Client, sink: Sink, worker: Start
+) -> None:
+    await channel_state.pause(redis, "sink", by="ann")
+    await send(redis, webhook(1))
+    process = worker()
+    await until(lambda: redis.zcard(KEYS.held_jobs + "sink"))
+    process.stop()
+    await channel_state.resume(redis, "sink", by="ann")
+    await redis.delete(KEYS.channels)
+    worker()
+    assert (await wait_until_idle(redis)).sent == 1
+
+
 async def test_a_paused_channel_sends_nothing_until_it_is_resumed(
     redis: Client, sink: Sink, worker: Start
 ) -> None:

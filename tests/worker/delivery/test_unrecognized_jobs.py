@@ -141,6 +141,14 @@ async def test_an_unrecognized_job_becomes_a_dead_letter_after_the_grace_period(
     assert stored_letter.body.startswith(NEWER_FORMAT)
 
 
+async def test_a_job_that_is_left_to_others_does_not_probe_a_channel(redis: Client, worker: Start) -> None:
+    await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
+    await add_job(redis, job("sink", "new"))
+    worker(unrecognized_grace_s=60)
+    await until(lambda: unrecognized_keys(redis))
+    assert not await redis.hexists(KEYS.channel + "sink", "probe_job")
+
+
 async def test_a_job_of_another_kind_that_is_left_to_others_is_not_deleted(redis: Client, worker: Start) -> None:
     stored = jobs.serialize({"t": None, "f": "newer_cron", "a": [], "k": {}, "et": 1})
     await redis.set(KEYS.job + "newer_cron:1", stored)

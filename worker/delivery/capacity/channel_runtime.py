@@ -162,7 +162,7 @@ class ChannelRuntimes:
         await repeat(step, outage, faults, wake=self._refresh_now)
 
     async def _refresh(self, room_for: Callable[[str], int]) -> None:
-        most = {name: room_for(name) for name in self._runtimes}
+        most = {name: room_for(name) for name in self._channels.names()}
         read = await release_held_jobs(self._redis, most)
         more = any(channel.held and channel.state(read.at_ms) == "closed" for channel in read.channels)
         self._have_state = bool(read.channels)

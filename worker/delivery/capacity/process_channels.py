@@ -62,6 +62,10 @@ class ProcessChannels:
         for name, channel_settings in settings.items():
             self.of(name).reload(channel_settings)
 
+    def names(self) -> list[str]:
+        """The names of the channels of the config, and of those that had a job."""
+        return list(self._channels)
+
     def of(self, name: str) -> ProcessChannel:
         """The channel with this name."""
         channel = self._channels.get(name)

@@ -7,6 +7,6 @@ local open_until_ms, probe_until_ms, probe_job, paused_since_ms = unpack(redis.c
   'probe_until_ms', 'probe_job', 'paused_since_ms'))
 if paused_since_ms or moment(open_until_ms) > now then return 'hold' end
 if not open_until_ms then return 'go' end
-if probe_job ~= job and moment(probe_until_ms) > now then return 'hold' end
+if probe_job ~= job and is_probing(probe_job, probe_until_ms) then return 'hold' end
 redis.call('HSET', K.channel, 'probe_until_ms', now + probe_ms, 'probe_job', job)
 return 'probe'
