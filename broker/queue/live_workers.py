@@ -14,7 +14,7 @@ from broker.redis.client import Client
 from broker.redis.clock import time_reply_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripting.scripts import FULL, Script
+from broker.redis.scripting.scripts import FULL, LEASE, Script
 
 LONGEST_MS = 300_000
 """The longest time in ms that a registration may last."""
@@ -29,7 +29,7 @@ _PAUSE_MS = 1000
 
 _REGISTER = Script(
     "queue/workers/register",
-    parts=(FULL,),
+    parts=(FULL, LEASE),
     keys=("workers", "active_workers", "workers_changed", "health:worker"),
     args=(
         "worker",
@@ -133,4 +133,4 @@ async def has_reader(redis: Client, *, within_ms: int) -> bool:
             pipe.hget(redis.names.claims, "last_ms")
             pipe.time()
             last_ms, now = await pipe.execute()
-    return time_reply_ms(now) - parse_int(last_ms) < within_ms
+    return 0 <= time_reply_ms(now) - parse_int(last_ms) < within_ms  # no worker writes a later time

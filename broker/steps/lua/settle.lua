@@ -16,7 +16,7 @@ local owned = redis.call('GET', K.in_progress) == owner
 local function release_lock(lock, is_sent)
   local subject, occurred_at_ms = P.latest .. lock[LOCK_SUBJECT], lock[LOCK_OCCURRED_AT_MS]
   local newest_ms, holder = unpack(redis.call('HMGET', subject, 'at', 'by'))
-  if is_sent and tonumber(occurred_at_ms) > tonumber(newest_ms or 0) then
+  if is_sent and tonumber(occurred_at_ms) > moment(newest_ms) then
     redis.call('HSET', subject, 'at', string.format('%.0f', occurred_at_ms))
     redis.call('EXPIRE', subject, LATEST_TTL_S)
   end

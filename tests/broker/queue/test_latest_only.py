@@ -79,6 +79,14 @@ async def test_a_notification_whose_worker_died_is_sent_again_immediately(redis:
     assert [await take(redis, "a", 10) for _ in range(2)] == ["go", "go"]
 
 
+async def test_times_of_another_program_stop_no_subject_for_good(redis: Client) -> None:
+    await note_workers(redis, back_ms=1)
+    await redis.hset(KEYS.latest + SUBJECT, mapping={"at": 2**50, "by": "x", "until": 2**50})
+    assert await take(redis, "new", NOW_MS) == "go"
+    await end(redis, "new", NOW_MS)
+    assert await take(redis, "old", NOW_MS - 1) == "stale"
+
+
 async def test_a_lock_expires(redis: Client) -> None:
     assert await take(redis, "a", 10) == "go"
     await expire(redis)

@@ -72,6 +72,13 @@ async def is_granted(redis: Client, worker: str, wish: Wish) -> bool:
     return (await registered(redis, worker, wish)).granted
 
 
+async def test_a_mark_of_another_program_keeps_no_worker_from_helping(redis: Client) -> None:
+    for worker in ("a", "b", "c"):
+        await registered(redis, worker)
+    await redis.set(KEYS.workers_changed, "x")
+    assert (await registered(redis, "c", "help")).granted
+
+
 async def test_a_worker_rests_only_if_two_others_are_active(redis: Client) -> None:
     for worker in ("a", "b", "c"):
         await registered(redis, worker)

@@ -8,6 +8,7 @@ local function note_worker(lease_ms)
   local NOTE_EVERY_MS = 250
   local last_ms, ends_ms = unpack(redis.call('HMGET', K.claims, 'last_ms', 'moment_ends_ms'))
   local last, moment_ends = tonumber(last_ms or 0), math.min(tonumber(ends_ms or 0), now + RETURN_MOMENT_MS)
+  if last > now then last = 0 end -- another program wrote it, or the clock was set back
   if now - last > lease_ms / 2 then moment_ends = now + RETURN_MOMENT_MS end
   if now - last > NOTE_EVERY_MS then
     redis.call('HSET', K.claims, 'last_ms', string.format('%.0f', now),

@@ -7,6 +7,9 @@
 go_on_when_full()
 redis.call('SET', K.health, config, 'PX', lasts_ms)
 note_worker(lease_ms)
+make_due(K.queue)
+make_due(K.digests)
+make_due(K.digests_ends)
 local pending = unpack(redis.pcall('XPENDING', K.stream, GROUP)) -- nil where Redis has lost the group
 -- Windows of an older version are taken in at once.
 local digests_ms = redis.call('ZCARD', K.digests) > 0 and 0 or next_due_ms(K.digests_ends)

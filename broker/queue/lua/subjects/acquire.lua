@@ -15,14 +15,14 @@ local function counts_again(until_ms)
   local last_ms, moment_ends_ms = unpack(redis.call('HMGET', K.claims, 'last_ms', 'moment_ends_ms'))
   local is_back_just_now = now - tonumber(last_ms or 0) > lease_ms / 2
   local back_ms = is_back_just_now and now or tonumber(moment_ends_ms or 0) - RETURN_MOMENT_MS
-  return tonumber(until_ms) - lasts_ms < back_ms and now < back_ms + lasts_ms
+  return moment(until_ms) - lasts_ms < back_ms and now < back_ms + lasts_ms
 end
 
 local function acquire(lock)
   local latest, key = P.latest .. lock[LOCK_SUBJECT], lock[LOCK_KEY]
   local newest_ms, holder, until_ms = unpack(redis.call('HMGET', latest, 'at', 'by', 'until'))
-  if newest_ms and tonumber(newest_ms) > lock[LOCK_OCCURRED_AT_MS] then return 'stale' end
-  if holder and holder ~= key and (tonumber(until_ms) > now or counts_again(until_ms)) then return 'wait' end
+  if moment(newest_ms) > lock[LOCK_OCCURRED_AT_MS] then return 'stale' end
+  if holder and holder ~= key and (moment(until_ms) > now or counts_again(until_ms)) then return 'wait' end
   redis.call('HSET', latest, 'by', key, 'until', now + lasts_ms)
   redis.call('EXPIRE', latest, LATEST_TTL_S)
   return 'go'

@@ -9,7 +9,7 @@ local newest_ms, holder = unpack(redis.call('HMGET', K.latest, 'at', 'by'))
 if sent == 1 then
   -- This writes also what is stored already: WAIT waits only for the writes of its own connection, so a repetition
   -- without a write would count as confirmed.
-  redis.call('HSET', K.latest, 'at', string.format('%.0f', math.max(occurred_at_ms, tonumber(newest_ms or 0))))
+  redis.call('HSET', K.latest, 'at', string.format('%.0f', math.max(occurred_at_ms, moment(newest_ms))))
   redis.call('EXPIRE', K.latest, LATEST_TTL_S)
 end
 if release == 1 and holder == idempotency_key then redis.call('HDEL', K.latest, 'by', 'until') end

@@ -36,4 +36,5 @@ end
 
 local oldest_ms = math.min(oldest_unread_ms(), first_ms(K.queue), oldest_held_ms())
 local last_ms = tonumber(redis.call('HGET', K.claims, 'last_ms') or 0)
+if last_ms > now then last_ms = 0 end -- no worker wrote it
 return { math.max(0, now - oldest_ms), now - last_ms }

@@ -27,7 +27,7 @@ end
 
 local is_possible = wish == 'help' or wish == 'rest' and is_active and #names >= least
 -- All workers see the same backlog, or the same silence. So they follow it one after another.
-local is_granted = is_possible and redis.call('SET', K.workers_changed, '1', 'NX', 'PX', pause_ms)
+local is_granted = is_possible and acquire_lease(K.workers_changed, '1', pause_ms)
 if is_granted then is_active = wish == 'help' end
 if #names < least then is_active = true end
 
