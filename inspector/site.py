@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 from collections.abc import Sequence
@@ -64,6 +65,13 @@ _INTERNAL_ERROR = ErrorAnswer(500, "Internal error of the inspector. See its log
 log = logging.getLogger("hookline.inspector")
 
 
+@functools.cache
+def _files_and_pages() -> tuple[Static, Pages]:
+    """The static files and the templates, which all sites of a process share: compiling a template takes long."""
+    static = Static()
+    return static, Pages(static)
+
+
 class Site:
     """The web site of one process. It handles no signals, so that a test can run several."""
 
@@ -78,8 +86,7 @@ class Site:
     ) -> None:
         """`extra_routes`: routes besides those of the inspector's own pages."""
         self._names = request_origin.known_names(settings.host, settings.hosts)
-        self._static = Static()
-        self._pages = Pages(self._static)
+        self._static, self._pages = _files_and_pages()
         self.auth = AuthMiddleware(settings, client_address)
         self.context = AppContext(partitions, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
