@@ -43,7 +43,6 @@ _files = st.one_of(
 
 
 @given(_files)
-@settings(max_examples=300, deadline=None)
 def test_any_file_is_a_request_or_one_error(content: bytes) -> None:
     try:
         captured = parse_captured(content, "file")
@@ -76,7 +75,6 @@ def test_any_request_gets_a_diagnosis(kind: Provider, body: bytes, headers: dict
 
 
 @given(st.one_of(st.binary(max_size=60), _json.map(msgspec.json.encode), st.just(b"[" * 3_000)))
-@settings(max_examples=200, deadline=None)
 def test_other_forms_of_a_body_differ_from_it_and_from_each_other(body: bytes) -> None:
     forms = [form for _, form in reencodings(body)]
     assert body not in forms

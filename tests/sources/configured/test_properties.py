@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -112,7 +112,6 @@ _bodies = st.one_of(st.binary(max_size=40), _json.map(msgspec.json.encode), st.j
 
 
 @given(_tables, _bodies, st.dictionaries(_names, _values, max_size=5), st.text(max_size=8))
-@settings(max_examples=400, deadline=None)
 def test_no_request_makes_a_checked_provider_raise_another_error(
     table: tuple[str, dict[str, Any]], body: bytes, headers: dict[str, str], hint: str
 ) -> None:
@@ -135,7 +134,6 @@ def test_no_request_makes_a_checked_provider_raise_another_error(
 
 
 @given(_hmac, st.data())
-@settings(max_examples=300, deadline=None)
 def test_no_changed_byte_of_a_sample_is_accepted(table: dict[str, Any], data: st.DataObject) -> None:
     kind = checked("hmac", table)
     assume(kind is not None)
