@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -60,7 +61,11 @@ LONG = (
     "worker/test_idle.py",
     "launcher/commands/test_demo.py",
     "launcher/commands/test_example_folders.py",
-    "project/test_compose.py",
+    "broker/repartition/test_growth.py",
+    "deploy/test_compose_runs.py",
+    "deploy/test_systemd_runs.py",
+    "deploy/test_kubernetes_runs.py",
+    "inspector/operations/test_purge.py",
 )
 """Files with tests that take many seconds. They run first: at the end nothing would be left to run beside them."""
 
@@ -80,6 +85,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("chaos") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(CHAOS_TIMEOUT_S))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the modules and the thousands of tests out of each garbage collection: they stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
