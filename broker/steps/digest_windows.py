@@ -74,8 +74,8 @@ class Claim(NamedTuple):
 class EventPack(NamedTuple):
     """A pack as Redis has it."""
 
-    version: str
-    """A number that changes with the events; "" if the pack is gone."""
+    version: bytes
+    """A number that changes with the events; b"" if the pack is gone."""
 
     blob: bytes
     events: Sequence[Gathered | None]
@@ -110,7 +110,7 @@ class ReadPack(NamedTuple):
     """An `EventPack` as the scripts get it."""
 
     id: Raw
-    version: str
+    version: Raw
     events: int
     """How many of its events are closed."""
 
@@ -186,7 +186,7 @@ async def read_packs(redis: Client, ids: Sequence[bytes]) -> dict[bytes, EventPa
     """Return packs by their ids, of which there is at least one. Raises BrokerError."""
     with translated():
         found = await _READ_PACKS(redis, first=_text(ids[0]), ids=ids)
-    return {pack_id: _pack(version.decode(), blob) for pack_id, (version, blob) in zip(ids, found, strict=True)}
+    return {pack_id: _pack(version, blob) for pack_id, (version, blob) in zip(ids, found, strict=True)}
 
 
 def _text(pack_id: bytes) -> str:
@@ -194,14 +194,14 @@ def _text(pack_id: bytes) -> str:
     return pack_id.decode("utf-8", "surrogateescape")
 
 
-def _pack(version: str, blob: bytes) -> EventPack:
+def _pack(version: bytes, blob: bytes) -> EventPack:
     try:
         return EventPack(version, blob, unpacked(blob), "")
     except UnreadablePackError as error:
         return EventPack(version, blob, (), str(error))
 
 
-async def replace_pack(redis: Client, pack_id: bytes, version: str, events: Sequence[Gathered | None]) -> bool:
+async def replace_pack(redis: Client, pack_id: bytes, version: bytes, events: Sequence[Gathered | None]) -> bool:
     """Replace the events of a pack; None removes one. False if the pack has changed since it had this version.
 
     Safe to repeat. Raises BrokerError.
@@ -265,7 +265,7 @@ class Leaving(NamedTuple):
         return cls(
             [_planned(each, blobs) for each in closed],
             [
-                ReadPack(as_text(pack_id), packs[pack_id].version, count, pack_id in unreadable)
+                ReadPack(as_text(pack_id), as_text(packs[pack_id].version), count, pack_id in unreadable)
                 for pack_id, count in left.items()
             ],
             [dead_letters.packed(letter, blobs.place) for letter in unreadable.values()],

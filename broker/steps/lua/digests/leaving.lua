@@ -38,7 +38,7 @@ local function remove_events(windows, packs, blobs)
     local id, version = packs[i][READ_ID], packs[i][READ_VERSION]
     -- A pack that cannot be read is a dead letter now, so no other window may report it again.
     if packs[i][READ_IS_UNREADABLE] then
-      redis.call('HSET', P.digests_events .. id, 'z', '', 'version', version + 1)
+      redis.call('HSET', P.digests_events .. id, 'z', '', 'version', tonumber(version) + 1)
     end
     if version ~= '' then leave_pack(id, packs[i][READ_EVENTS]) end
   end

@@ -4,5 +4,5 @@
 -- Run twice: 0 the second time.
 go_on_when_full()
 if version == '' or version_of(pack) ~= version then return 0 end
-redis.call('HSET', K.digests_events, 'z', blob, 'version', version + 1)
+redis.call('HSET', K.digests_events, 'z', blob, 'version', tonumber(version) + 1)
 return 1
