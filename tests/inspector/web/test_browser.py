@@ -100,11 +100,14 @@ async def test_a_plot_shows_the_value_at_the_pointer_and_at_the_place_that_keys_
     fill(redis_server)
     async with serving(redis_server.url) as served, tab(chromium, zone="Asia/Kathmandu") as page:
         await page.goto(served.url)
+        await page.press("text=Pause", "Enter")  # a refresh at the end of a minute would change the values
         first, newest = page.locator("#as-table tbody tr").last, page.locator("#as-table tbody tr").first
         value = page.locator("#cursor-accepted .plot-value")
 
         await page.locator("#cursor-accepted").hover(position={"x": 1, "y": 40})
         await expect(value).to_have_text(await value_of(first))
+        await page.locator("h1").hover()  # while the pointer is on the plot, the focus changes nothing
+        await expect(value).to_be_hidden()
         await page.focus("#cursor-accepted")
         await expect(value).to_have_text(await value_of(newest))
         await page.keyboard.press("Home")
