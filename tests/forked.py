@@ -7,6 +7,7 @@ much of what a test with a few processes takes.
 from __future__ import annotations
 
 import atexit
+import gc
 import multiprocessing
 import multiprocessing.util
 import os
@@ -22,12 +23,20 @@ from pathlib import Path
 from launcher.supervisor.parent_death import die_with_parent
 
 _FORKS = multiprocessing.get_context("forkserver")
+# A name that an older version of a library lacks is skipped.
 _FORKS.set_forkserver_preload(
     [
+        # The command line imports these late, when it reads its arguments or shows help.
+        "pydantic.fields",
+        "pydantic.functional_validators",
+        "pydantic.type_adapter",
+        "rich.markdown",
+        "typer.rich_utils",
         "launcher.cli",
         "launcher.commands.check.check",
         "launcher.composition.command_context",
         "launcher.composition.components",
+        "launcher.composition.logs",
         "launcher.composition.up",
         "inspector.cli",
         "tests.worker_process",
@@ -110,6 +119,7 @@ def _become(
     module: str, arguments: tuple[str, ...], cwd: Path, env: dict[str, str], files: Mapping[int, Path]
 ) -> None:
     die_with_parent(os.getppid(), signal.SIGKILL)
+    gc.freeze()  # what is imported stays until the end, and need not be searched for garbage
     for descriptor, file in files.items():
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(opened, descriptor)
