@@ -7,6 +7,7 @@ import time
 
 from broker import dead_letters
 from broker.queue import channel_state, jobs
+from broker.queue.channel_state import Admission
 from broker.queue.jobs import Claimed, Packed, UnreadableJobError
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled, dead_letter_job
@@ -74,9 +75,8 @@ class Notifier:
         if not todo or not lease.is_held():
             return await self._attempts.settle(running, [], [])
         # Only now: a job that sends nothing must not be the one that probes the channel.
-        is_healthy = runtime.is_healthy()
-        admission = "go" if is_healthy else await channel_state.begin(partition.redis, claimed.id, job.channel)
-        if admission == "hold" or self._room.is_full(partition, job.channel):
+        admission = await self._admission(running)
+        if admission == "hold":
             await self._hold(running)
             return None
         running = running._replace(is_probe=admission == "probe")
@@ -93,6 +93,15 @@ class Notifier:
         await dead_letter_job(partition.redis, job_id, dead_letters.unreadable_job(job_id, blob, error))
         log.error("a job is unreadable: %s", error, extra={"action": "job_dead_lettered", "job": job_id})
         return True
+
+    async def _admission(self, running: RunningJob) -> Admission:
+        """Return whether the channel, and this process, take the job now. Raises BrokerError."""
+        partition, channel = running.partition, running.job.channel
+        if self._room.is_full(partition, channel):
+            return "hold"
+        if running.runtime.is_healthy():
+            return "go"
+        return await channel_state.begin(partition.redis, running.id, channel)
 
     async def _send(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
         runtime = running.runtime
