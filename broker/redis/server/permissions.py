@@ -47,6 +47,7 @@ RECEIVER = (
 
 WORKER = (
     "BLPOP KEY 1",
+    "TYPE KEY",
     "XREADGROUP GROUP g c STREAMS KEY >",
     "XCLAIM KEY g c 0 0-0",
     "XPENDING KEY g",
