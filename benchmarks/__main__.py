@@ -32,6 +32,7 @@ _NAMES = (
     "soak",
     "dead",
     "history",
+    "rushes",
 )
 
 

@@ -40,8 +40,9 @@ _CAUSE_MAX = 200
 MOST_COUNTED = 1000
 """Held jobs of a channel in one partition whose notifications are counted, at most."""
 
-_MOST = 1000
-"""How many held jobs of a channel return to the queue in one call, at most."""
+# A worker that releases jobs for which no worker has room has them all go through the queue in vain.
+MOST_OF_OTHERS = 8
+"""How many held jobs of a channel return to the queue in one call, if the worker does not know its own room."""
 
 
 _PROBING = Part("queue/channels/probing", parts=(BASE,))
@@ -79,7 +80,7 @@ _RESERVE = Script(
     "queue/channels/reserve",
     parts=(FULL,),
     keys=("rate:channel",),
-    args=("channel", "rate_per_s: number", "sends: number"),
+    args=("channel", "rate_per_s: number", "sends: number", "within_us: number"),
 )
 
 
@@ -153,10 +154,10 @@ async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
 async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelStates:
     """Return held jobs to the queue if their channels take jobs again. Returns the state of all channels.
 
-    most: the largest number of jobs for each channel, by name; 1,000 for any other. Raises BrokerError.
+    most: the largest number of jobs for each channel, by name; MOST_OF_OTHERS for any other. Raises BrokerError.
     """
     with translated():
-        at_ms, rows = await _RELEASE_HELD_JOBS(redis, probe_ms=PROBE_MS, most=_MOST, limits=most)
+        at_ms, rows = await _RELEASE_HELD_JOBS(redis, probe_ms=PROBE_MS, most=MOST_OF_OTHERS, limits=most)
     return ChannelStates(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])  # type: ignore[arg-type]
 
 
@@ -208,14 +209,30 @@ async def held_notifications(redis: Client, channel: str) -> int:
     return sum(size_of(job_id.decode("utf-8", "replace")) for job_id in ids)
 
 
-async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int) -> tuple[float, float]:
-    """Reserve `count` sends within the rate that all workers share.
+class Slots(NamedTuple):
+    """The next sends within the rate that all workers share."""
 
-    Returns (seconds until the first send, seconds between two sends). Raises BrokerError.
+    first_s: float
+    """Seconds until the first of them."""
+
+    gap_s: float
+    """Seconds between two of them."""
+
+    are_reserved: bool
+    """False if the first is too far ahead."""
+
+
+async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int, within_s: float) -> Slots:
+    """Reserve `count` sends, unless the first is later than `within_s`, which is at most 10.
+
+    Raises BrokerError.
     """
+    within_us = int(max(0.0, within_s) * 1e6)
     with translated():
-        first_us, gap_us = await _RESERVE(redis, channel=channel, rate_per_s=rate_per_s, sends=count)
-    return int(first_us) / 1e6, int(gap_us) / 1e6
+        first_us, gap_us, are_reserved = await _RESERVE(
+            redis, channel=channel, rate_per_s=rate_per_s, sends=count, within_us=within_us
+        )
+    return Slots(int(first_us) / 1e6, int(gap_us) / 1e6, bool(are_reserved))
 
 
 def _channel(name: bytes, fields: list[bytes | None], held: int) -> Channel:

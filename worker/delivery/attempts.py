@@ -156,8 +156,10 @@ class Attempts:
     def _retry_row(
         self, notification: Notification, outcome: Outcome, now_ms: int, delay_ms: int
     ) -> OutcomeRow | None:
-        """The row of a notification that is tried again; None if it only waits for a moment."""
-        if not self._writes_history or (isinstance(outcome, Postponed) and delay_ms < _SHORT_MS):
+        """The row of a notification that is tried again; None if it waits for a moment, or for its channel."""
+        if not self._writes_history:
+            return None
+        if isinstance(outcome, Postponed) and (delay_ms < _SHORT_MS or outcome.waits_for == "rate_limit"):
             return None
         return outcome_row(notification, outcome, now_ms, next_ms=now_ms + delay_ms)
 

@@ -105,7 +105,7 @@ class Notifier:
 
     async def _send(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
         runtime = running.runtime
-        runtime.start_job(running.id, is_probe=running.is_probe)
+        runtime.start_job(running.id, is_probe=running.is_probe, size=len(running.job.notifications))
         try:
             attempt = self._probe if running.is_probe else self._attempts.make_all
             rest = await attempt(running, todo)

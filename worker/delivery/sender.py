@@ -171,11 +171,11 @@ class Sender:
 
         Raises RecordingBehindError.
         """
-        notification, shared = running.job.notifications[index], running.runtime.channel
-        if time.monotonic() >= running.deadline or (
-            shared.rate_per_s and not await shared.pacer.wait_for_slot(shared.rate_per_s, running.deadline)
-        ):
+        notification, pacer = running.job.notifications[index], running.runtime.channel.pacer
+        if time.monotonic() >= running.deadline:
             return notification, Postponed(waits_for="rate_limit")
+        if pacer.rate_per_s and (again_s := await pacer.wait_for_slot(running.deadline)) is not None:
+            return notification, Postponed(again_s, "rate_limit")
         if running.partition.recorder.is_behind():
             raise RecordingBehindError
         if not running.may_send():

@@ -112,7 +112,7 @@ class SubjectLocks:
 
     def _next_locks(self, index: int, home: Client, running: RunningJob) -> dict[int, SubjectLock]:
         """The locks of this partition for the notifications after this one, one for each further subject."""
-        if running.runtime.channel.rate_per_s or running.is_probe:
+        if running.runtime.channel.pacer.rate_per_s or running.is_probe:
             return {}  # they are sent later, and a newer event may arrive until then
         subjects, found, known = running.subjects, dict[int, SubjectLock](), set(running.subjects.acquiring)
         order = list(subjects.locks)

@@ -156,8 +156,8 @@ async def test_a_job_of_another_worker_is_not_held(redis: Client) -> None:
 
 
 async def test_reservations_keep_the_rate_and_catch_up_on_a_tenth_of_a_second_at_most(redis: Client) -> None:
-    first_s, gap_s = await channel_state.reserve(redis, "sink", rate_per_s=100, count=50)
+    first_s, gap_s, _ = await channel_state.reserve(redis, "sink", rate_per_s=100, count=50, within_s=10)
     assert (first_s, gap_s) == (0, 0.01)
-    later_s, _ = await channel_state.reserve(redis, "sink", rate_per_s=100, count=1)
+    later_s, *_ = await channel_state.reserve(redis, "sink", rate_per_s=100, count=1, within_s=10)
     assert 0.3 < later_s <= 0.4
     assert 0 < await redis.pttl(KEYS.rate + "sink") <= 2000

@@ -109,3 +109,31 @@ async def test_slow_jobs_of_all_partitions_count_against_the_limit_of_a_channel(
     await until(lambda: room.is_full(read[2], "sink"))
     assert not room.is_full(read[2], "other")
     assert room.free(read[2]) == 8
+
+
+async def test_slow_channels_together_leave_room_for_the_others(room: JobRoom, read: list[Partition]) -> None:
+    here = read[0]
+    for name in ("a", "b", "c"):
+        start(room, here, 3)
+        for job in range(3):
+            here.channels.of(name).start_job(f"{name}{job}", is_probe=False)
+    await until(lambda: here.channels.slow_jobs() == 9)
+    assert [room.is_full(here, name) for name in ("a", "b", "c", "other")] == [True, True, True, False]
+    assert [room.for_channel(here, name) for name in ("a", "b", "c")] == [0, 0, 0]
+    assert room.free(here) == 7
+
+
+async def test_many_small_jobs_of_a_fast_channel_are_released_while_no_due_job_waits(
+    room: JobRoom, read: list[Partition]
+) -> None:
+    here = read[0]
+    runtime = here.channels.of("sink")
+    assert room.for_channel(here, "sink") == 4
+    runtime.start_job("small", is_probe=False, size=1)
+    runtime.end_job("small")
+    assert room.for_channel(here, "sink") == 128
+    room.note_claim(here, left_jobs=True)
+    assert room.for_channel(here, "sink") == 4
+    room.note_claim(here, left_jobs=False)
+    runtime.channel.pacer.reload(1.0)
+    assert room.for_channel(here, "sink") == 3

@@ -6,9 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import takewhile
 
-from broker.queue.channel_state import CircuitState, release_held_jobs
+from broker.queue.channel_state import MOST_OF_OTHERS, CircuitState, release_held_jobs
+from broker.queue.jobs import MAX_NOTIFICATIONS
 from broker.redis.client import Client
 from broker.redis.outage import Outage, repeat
 from broker.steps.settle import ChannelFeedback
@@ -28,17 +30,22 @@ _REFRESH_RARELY_S = 60.0
 
 # Held jobs are released a few at a time, since all of them together would go before the jobs of other channels.
 _REFRESH_AGAIN_S = 0.05
-"""Seconds between two refreshes while jobs of a healthy channel are still held."""
+"""Seconds between two refreshes while jobs of a healthy channel are still held, and this process has room."""
 
 
 class ChannelRuntime:
     """A channel as the jobs of one partition use it in this process."""
 
-    def __init__(self, channel: ProcessChannel) -> None:
+    def __init__(self, channel: ProcessChannel, on_job_end: Callable[[], None] = lambda: None) -> None:
+        """on_job_end: called when a job has ended, so that there is room for another."""
         self.name = channel.name
+        self._on_job_end = on_job_end
         self.channel = channel
         self.state: CircuitState = "closed"
         """The state of the channel's circuit breaker, as far as this process knows; set by the methods alone."""
+
+        self.last_size = MAX_NOTIFICATIONS
+        """The notifications of the job that started last."""
 
         self._job_starts: dict[str, float] = {}  # by job, the oldest first, of the monotonic clock
         self._last_succeeded = False
@@ -54,14 +61,16 @@ class ChannelRuntime:
         """Ask Redis before the next job starts: the state that this process knows may be old."""
         self._last_succeeded = False
 
-    def start_job(self, job_id: str, *, is_probe: bool) -> None:
-        """Note that a job starts, which Redis has admitted: as a probe where the breaker is half-open."""
+    def start_job(self, job_id: str, *, is_probe: bool, size: int = MAX_NOTIFICATIONS) -> None:
+        """Note that a job of `size` notifications starts: as a probe where the breaker is half-open."""
         self.state = "half-open" if is_probe else "closed"
+        self.last_size = size
         self._job_starts[job_id] = time.monotonic()
 
     def end_job(self, job_id: str) -> None:
         """Note that a job has ended."""
         del self._job_starts[job_id]
+        self._on_job_end()
 
     def is_healthy(self) -> bool:
         """Return whether a job may start without asking Redis: breaker closed, last send successful."""
@@ -121,12 +130,16 @@ class ChannelRuntimes:
         self._refresh_every_s = _REFRESH_EVERY_S
         self._have_state = True  # whether a channel is paused, has failures or has held jobs
         self._refresh_now = asyncio.Event()
+        self._held: list[str] = []  # the healthy channels of which jobs are held
+        self._next_refresh = 0.0  # of the monotonic clock
 
     def of(self, name: str) -> ChannelRuntime:
         """The runtime of a channel."""
         runtime = self._runtimes.get(name)
         if runtime is None:
-            runtime = self._runtimes[name] = ChannelRuntime(self._channels.of(name))
+            runtime = self._runtimes[name] = ChannelRuntime(
+                self._channels.of(name), partial(self._note_room, name)
+            )
         return runtime
 
     def all(self) -> list[ChannelRuntime]:
@@ -153,7 +166,9 @@ class ChannelRuntimes:
         faults = Faults(log, "the state of channels was not read", action="channels_unread")
 
         async def step() -> float:
+            await asyncio.sleep(max(0.0, self._next_refresh - time.monotonic()))
             await self._refresh(room_for)
+            self._next_refresh = time.monotonic() + _REFRESH_AGAIN_S
             if self._have_state:
                 on_jobs()
             return self._refresh_every_s
@@ -161,12 +176,19 @@ class ChannelRuntimes:
         outage = Outage(log, "watching channels and releasing held jobs", redis=self._redis, is_secondary=True)
         await repeat(step, outage, faults, wake=self._refresh_now)
 
+    def _note_room(self, name: str) -> None:
+        if name in self._held:
+            self._refresh_now.set()
+
     async def _refresh(self, room_for: Callable[[str], int]) -> None:
         most = {name: room_for(name) for name in self._channels.names()}
         read = await release_held_jobs(self._redis, most)
-        more = any(channel.held and channel.state(read.at_ms) == "closed" for channel in read.channels)
+        self._held = [
+            channel.name for channel in read.channels if channel.held and channel.state(read.at_ms) == "closed"
+        ]
         self._have_state = bool(read.channels)
-        self._refresh_every_s = _REFRESH_AGAIN_S if more else _REFRESH_EVERY_S
+        has_room = any(most.get(name, MOST_OF_OTHERS) for name in self._held)
+        self._refresh_every_s = _REFRESH_AGAIN_S if has_room else _REFRESH_EVERY_S
         if not self._have_state:
             self._refresh_every_s = _REFRESH_RARELY_S
         channels = {channel.name: channel for channel in read.channels}

@@ -11,6 +11,15 @@ _WANTS_MORE_S = 1.0
 """Seconds for which a claim that left due jobs shows that the partition has more."""
 
 
+# A job waits for its slots for a minute, so a low rate needs few of them.
+_JOBS_AT_LEAST = 2
+"""Jobs that a channel with a rate limit may run, and further ones for each send a second."""
+
+# Jobs that are released go before those of other channels.
+_RELEASED = 128
+"""Notifications of a channel that is fast which are released at a time, if no job waits that is due."""
+
+
 class _Load:
     """The jobs of one partition."""
 
@@ -70,8 +79,7 @@ class JobRoom:
         limit = min(self._max_jobs + slow, 2 * self._max_jobs)
         free = limit - sum(self._loads[each].running for each in counted)
         here = self._loads[partition].running
-        now = time.monotonic()
-        rivals = sum(1 for each in counted if each is not partition and self._loads[each].wants_more_until > now)
+        rivals = sum(1 for each in counted if each is not partition and self._wants_more(each))
         share = max(1, limit // (1 + rivals))
         return max(min(free, share - here), 0 if here else 1)
 
@@ -81,13 +89,34 @@ class JobRoom:
 
     def is_full(self, partition: Partition, channel: str) -> bool:
         """Return whether this process runs as many slow jobs of a channel as it may."""
-        slow = sum(each.channels.of(channel).slow_jobs() for each in self._counted(partition))
-        return slow >= self._max_slow
+        return self._slow_jobs(partition, channel) >= self._most_jobs(partition, channel)
 
     def for_channel(self, partition: Partition, channel: str) -> int:
         """The number of held jobs of a channel that this process has room for."""
+        most, runtime = self._most_jobs(partition, channel), partition.channels.of(channel)
         jobs = sum(each.channels.of(channel).jobs() for each in self._counted(partition))
-        return max(0, self._max_slow - jobs)
+        room = max(0, most - jobs)
+        is_limited = bool(runtime.channel.pacer.rate_per_s) or self._slow_jobs(partition, channel) > 0
+        if is_limited or self._wants_more(partition):
+            return room
+        return max(room, _RELEASED // runtime.last_size)
+
+    def _wants_more(self, partition: Partition) -> bool:
+        return self._loads[partition].wants_more_until > time.monotonic()
+
+    def _slow_jobs(self, partition: Partition, channel: str) -> int:
+        return sum(each.channels.of(channel).slow_jobs() for each in self._counted(partition))
+
+    def _most_jobs(self, partition: Partition, channel: str) -> int:
+        """The number of slow jobs of a channel that may run."""
+        pacer = partition.channels.of(channel).channel.pacer
+        if pacer.rate_per_s and pacer.far_s():
+            return 0
+        slow = sum(each.channels.slow_jobs() for each in self._counted(partition))
+        # Slow channels together must leave the room of `max_jobs` to the others.
+        left = max(1, self._max_jobs - slow + self._slow_jobs(partition, channel))
+        most = min(self._max_slow, left)
+        return min(most, _JOBS_AT_LEAST + int(pacer.rate_per_s)) if pacer.rate_per_s else most
 
     def _counted(self, partition: Partition) -> list[Partition]:
         return [each for each in self._loads if each is partition or not each.recorder.is_behind()]

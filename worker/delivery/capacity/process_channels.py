@@ -20,7 +20,6 @@ class ProcessChannel:
     def __init__(self, name: str, pacer: Pacer) -> None:
         self.name = name
         self.pacer = pacer
-        self.rate_per_s = 0.0
         self.breaker = BreakerSettings()
         self.pool = SendPool(1)
         """Runs the sends: one at a time until the channel's settings are known."""
@@ -30,7 +29,8 @@ class ProcessChannel:
 
     def reload(self, settings: CommonSettings) -> None:
         """Apply the channel's settings. Sends under way end in the pool in which they began."""
-        self.breaker, self.rate_per_s = settings.breaker, settings.rate_per_s
+        self.breaker = settings.breaker
+        self.pacer.reload(settings.rate_per_s)
         self.pool = SendPool(settings.concurrency)
 
     def start_send(self) -> None:
