@@ -114,6 +114,7 @@ async def test_slow_jobs_of_all_partitions_count_against_the_limit_of_a_channel(
 async def test_slow_channels_together_leave_room_for_the_others(room: JobRoom, read: list[Partition]) -> None:
     here = read[0]
     for name in ("a", "b", "c"):
+        here.channels.of(name).channel.start_send()  # which hangs
         start(room, here, 3)
         for job in range(3):
             here.channels.of(name).start_job(f"{name}{job}", is_probe=False)

@@ -109,13 +109,14 @@ class JobRoom:
 
     def _most_jobs(self, partition: Partition, channel: str) -> int:
         """The number of slow jobs of a channel that may run."""
-        pacer = partition.channels.of(channel).channel.pacer
+        shared = partition.channels.of(channel).channel
+        pacer = shared.pacer
         if pacer.rate_per_s and pacer.far_s():
             return 0
-        slow = sum(each.channels.slow_jobs() for each in self._counted(partition))
-        # Slow channels together must leave the room of `max_jobs` to the others.
-        left = max(1, self._max_jobs - slow + self._slow_jobs(partition, channel))
-        most = min(self._max_slow, left)
+        most = self._max_slow
+        if shared.is_slow():  # such channels together must leave the room of `max_jobs` to the others
+            slow = sum(each.channels.slow_jobs() for each in self._counted(partition))
+            most = min(most, max(1, self._max_jobs - slow + self._slow_jobs(partition, channel)))
         return min(most, _JOBS_AT_LEAST + int(pacer.rate_per_s)) if pacer.rate_per_s else most
 
     def _counted(self, partition: Partition) -> list[Partition]:
