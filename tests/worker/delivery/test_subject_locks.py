@@ -28,7 +28,7 @@ def running_job(redis: Client, *, rate_per_s: float = 0.0) -> RunningJob:
     """Return a job with a notification for each of LOCKS, as far as locks need it."""
     subjects = JobSubjects()
     subjects.locks = dict(enumerate(LOCKS))
-    runtime = SimpleNamespace(channel=SimpleNamespace(rate_per_s=rate_per_s))
+    runtime = SimpleNamespace(channel=SimpleNamespace(pacer=SimpleNamespace(rate_per_s=rate_per_s)))
     parts: Any = {"partition": SimpleNamespace(redis=redis), "job": None, "lease": None, "runtime": runtime}
     return RunningJob(
         "j", **parts, deadline=0.0, is_probe=False, sent=[], locks={}, locks_elsewhere={}, subjects=subjects
