@@ -42,11 +42,12 @@ async def read_unreported(redis: Client) -> Unreported:
             pipe.get(redis.names.dead_reported)
             pipe.hget(redis.names.stats_total, "purged")
             new, reported, purged = await pipe.execute()
-        unreadable = [name for name in new if not name.isalnum()]
-        if unreadable:  # without this they would be read for ever
+        # Fingerprints and ids have letters and digits only. What another program wrote would be read for ever.
+        readable = {name.decode(): first.decode() for name, first in new.items() if (name + first).isalnum()}
+        unreadable = [name for name, first in new.items() if not (name + first).isalnum()]
+        if unreadable:
             await redis.hdel(redis.names.dead_unreported, *unreadable)  # type: ignore[misc]
-    named = {name.decode(): _text(first) for name, first in new.items() if name.isalnum()}
-    return Unreported(named, parse_int(reported), parse_int(purged))
+    return Unreported(readable, parse_int(reported), parse_int(purged))
 
 
 async def reported_groups(redis: Client, fingerprints: Iterable[str]) -> set[str]:
@@ -72,7 +73,7 @@ async def forget_new(redis: Client, new: Mapping[str, str]) -> None:
 
     new: as it was read. A group that is new again since then stays.
     """
-    words = [word.encode("utf-8", "surrogateescape") for group in new.items() for word in group]
+    words = [word.encode() for group in new.items() for word in group]
     if words:
         with translated():
             await _FORGET_REPORTED(redis, groups=words)
@@ -82,7 +83,3 @@ async def forget_purged(redis: Client, purged: int) -> None:
     """Remember that an alert has reported the purge of letters, up to a total of `purged`."""
     with translated():
         await redis.set(redis.names.dead_reported, purged)
-
-
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "surrogateescape")

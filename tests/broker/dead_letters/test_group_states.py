@@ -123,3 +123,10 @@ async def test_decisions_that_cannot_be_read_do_not_hide_the_groups(
     away: dict[int, Exception] = {}
     assert await read_states(reversed_partitions, away=away) == {}  # type: ignore[arg-type]
     assert list(away) == [1]
+
+
+async def test_what_another_program_wrote_among_new_groups_is_removed(redis: Client) -> None:
+    mapping = {b"abc": b"\xff", b"\xff": b"abc", b"def": b"ghi"}
+    await redis.hset(redis.names.dead_unreported, mapping=mapping)  # type: ignore[arg-type, misc]
+    assert (await dead_letters.read_unreported(redis)).new == {"def": "ghi"}
+    assert await redis.hkeys(redis.names.dead_unreported) == [b"def"]  # type: ignore[misc]
