@@ -30,21 +30,21 @@ QUEUED = {
 }
 """By the number of webhooks in a batch. The bodies are samples of one event, so yours may be larger."""
 
-WAITING = Figure(184, "bytes of Redis for a waiting notification, jobs of 64", "docs/figures.md", _XEON)
-IDENTITY = Figure(11.0, "bytes of Redis for a remembered identity, 200,000 a day", "docs/figures.md", _XEON)
+WAITING = Figure(184, "bytes of Redis for a waiting notification, jobs of 64", "docs/performance.md", _XEON)
+IDENTITY = Figure(11.0, "bytes of Redis for a remembered identity, 200,000 a day", "docs/performance.md", _XEON)
 LARGE_SET_IDENTITY = Figure(
     48.1, "bytes of Redis for an identity in a set that is not compact", "docs/sizing.md", _EPYC
 )
 COMPACT_A_DAY = 8192 * 4096
 """Identities a day and source up to which the sets stay compact, with set-max-intset-entries 8192."""
 
-DEAD_LETTER = Figure(922, "bytes of Redis for a dead letter with its 2.6 KB body", "docs/figures.md", _XEON)
+DEAD_LETTER = Figure(922, "bytes of Redis for a dead letter with its 2.6 KB body", "docs/performance.md", _XEON)
 HISTORY = Figure(
-    46, "bytes of Redis for an event with one notification in the history, ten million", "docs/figures.md", _XEON
+    46, "bytes of Redis for an event with one notification in the history, ten million", "docs/performance.md", _XEON
 )
-RECEIVED = Figure(16_768, "webhooks a second on one core, fsync before the answer", "docs/figures.md", _XEON)
+RECEIVED = Figure(16_768, "webhooks a second on one core, fsync before the answer", "docs/performance.md", _XEON)
 EVENT = Figure(142, "us of CPU of a worker for an event with one notification", "docs/performance.md", _EPYC)
-NOTIFY = Figure(130, "us of CPU of a worker for a further notification over HTTP", "docs/figures.md", _EPYC)
+NOTIFY = Figure(130, "us of CPU of a worker for a further notification over HTTP", "docs/performance.md", _EPYC)
 PROCESSES = Figure(1.29, "times the CPU of one process, 32 processes on two cores", "docs/performance.md", _EPYC)
 CLUSTER_CPU = Figure(
     224 / 142, "times the CPU of a worker, 16 partitions on three primaries", "docs/performance.md", _EPYC
