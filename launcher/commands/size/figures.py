@@ -40,7 +40,10 @@ COMPACT_A_DAY = 8192 * 4096
 
 DEAD_LETTER = Figure(922, "bytes of Redis for a dead letter with its 2.6 KB body", "docs/performance.md", _XEON)
 HISTORY = Figure(
-    46, "bytes of Redis for an event with one notification in the history, ten million", "docs/performance.md", _XEON
+    46,
+    "bytes of Redis for an event with one notification in the history, ten million",
+    "docs/performance.md",
+    _XEON,
 )
 RECEIVED = Figure(16_768, "webhooks a second on one core, fsync before the answer", "docs/performance.md", _XEON)
 EVENT = Figure(142, "us of CPU of a worker for an event with one notification", "docs/performance.md", _EPYC)
