@@ -198,6 +198,8 @@ def _schemas(kinds: list[type[Struct]]) -> dict[str, Any]:
     for kind in _structs(kinds):
         schema = schemas[kind.__name__]
         schema["description"] = " ".join(str(inspect.getdoc(kind)).split())
+        for shape in schema["properties"].values():  # versions of msgspec order the types of a field differently
+            shape.get("anyOf", []).sort(key=lambda option: option == {"type": "null"})
         for name, description in docstrings(kind).items():
             if name in schema["properties"]:
                 schema["properties"][name] = {**schema["properties"][name], "description": description}
