@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings, strategies
 
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
@@ -89,8 +89,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep the modules and the thousands of tests out of each garbage collection: they stay until the end."""
+    # At its first example, hypothesis looks who refers to random generators, and cannot see frozen objects.
+    _first_example()
     gc.collect()
     gc.freeze()
+
+
+@given(strategies.none())
+def _first_example(_: None) -> None:
+    """Let hypothesis prepare what it prepares once."""
 
 
 @pytest.fixture(scope="session")
