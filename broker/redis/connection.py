@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.crc import key_slot
@@ -18,7 +17,7 @@ from redis.exceptions import (
 )
 
 from broker.redis.client import Client, Persistence
-from broker.redis.connection_pool import HostConnection, PrimaryFinder, SocketConnection
+from broker.redis.connection_pool import HostConnection, Pool, PrimaryFinder, SocketConnection
 from broker.redis.errors import Misconfigured
 from broker.redis.keys import Names, prefix_of
 from broker.redis.primary.cluster import ClusterNodes, SlotConnection, SlotPrimary
@@ -119,7 +118,7 @@ def connect(
         "encoding_errors": "surrogateescape",  # a name that is not UTF-8 is encoded to the same bytes again
     }
     place = _place(address, settings, finder_for(address, settings, prefix, nodes))
-    pool = BlockingConnectionPool(**options, **_login(address.login), **place)
+    pool = Pool(**options, **_login(address.login), **place)
     return Client(
         names=Names(prefix),
         pool=pool,

@@ -11,6 +11,7 @@ import re
 import ssl
 from typing import Any, Protocol
 
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 from redis.exceptions import AuthenticationError, MasterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -38,10 +39,39 @@ class PrimaryFinder(Protocol):
         """Find the address now. Raises redis-py's ConnectionError, or TimeoutError."""
 
 
+_AT_ONCE = 32_768
+"""The bytes that a connection takes without a pause. By default asyncio and uvloop pause above 65,536."""
+
+
+class Pool(BlockingConnectionPool):
+    """A pool that hands out a connection at once if one is free."""
+
+    async def get_connection(self, *_: Any, **__: Any) -> Any:
+        """Get an open connection. Waits `timeout` seconds for one. Raises the errors of redis-py."""
+        if not self.can_get_connection():
+            return await super().get_connection()
+        # redis-py would make a timer first, for a wait that is not needed.
+        connection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+
 class _PrimaryConnection(AbstractConnection):
     """A connection that closes itself if the server is not the primary. The next command opens a new one."""
 
     _opens = False
+
+    async def can_read_destructive(self) -> bool:
+        """Return whether the connection has ended, or has a response that no command waits for."""
+        # redis-py waits for a round of the event loop to find out, before each command.
+        stream = self._reader
+        if stream is None or stream.at_eof() or stream.exception() is not None:
+            return True
+        return bool(stream._buffer) or self._parser._reader.has_data()  # type: ignore[attr-defined]  # noqa: SLF001
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """Read a response. Raises the errors of redis-py, and ReadOnlyError if the server is not the primary."""
@@ -58,11 +88,20 @@ class _PrimaryConnection(AbstractConnection):
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send a command. Raises redis-py's ConnectionError also for a connection that uvloop has just lost."""
+        if check_health and self.is_connected:
+            await self.check_health()
         try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:  # uvloop raises this, and redis-py does not expect it
+            # redis-py makes a task and a timer for each command, in case that the socket takes no more bytes.
+            if self._writer is None or not _fits(self._writer, command):
+                return await super().send_packed_command(command, check_health=False)
+            self._writer.writelines(command)
+            await self._writer.drain()  # waits for nothing, but raises if the connection is lost
+        except (RuntimeError, OSError) as error:  # uvloop raises RuntimeError, which redis-py does not expect
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"the connection was lost: {error}") from None
+        except asyncio.CancelledError:  # its response may still come
+            await self.disconnect(nowait=True)
+            raise
 
     async def check_health(self) -> None:
         """Check the connection, except while it opens."""
@@ -148,3 +187,9 @@ class HostConnection(_PrimaryConnection, Connection):
     def _connection_arguments(self) -> dict[str, Any]:
         arguments = dict(super()._connection_arguments())
         return arguments | {"ssl": self._tls} if self._tls else arguments
+
+
+def _fits(writer: asyncio.StreamWriter, command: Any) -> bool:
+    """Return whether a connection takes a command without a pause. command: as redis-py packed it."""
+    waiting = writer.transport.get_write_buffer_size()
+    return isinstance(command, list) and waiting + sum(map(len, command)) <= _AT_ONCE
