@@ -21,10 +21,11 @@ from arq.worker import Function, Worker
 
 from broker.queue import heartbeat, jobs
 from broker.queue.heartbeat import Upcoming
-from broker.queue.jobs import Claimed, Packed
+from broker.queue.jobs import Claimant, Claimed, Claims, Packed
 from broker.redis.clock import now_ms, report
 from broker.redis.errors import BrokerError, Misconfigured, translated
 from broker.redis.outage import Outage, repeat
+from broker.steps.settle import SettleResult
 from runtime.fault_log import Faults
 from runtime.task_cancellation import cancel_and_wait
 from worker.components import ReloadableNotifier
@@ -39,7 +40,7 @@ from worker.settings import Settings
 log = logging.getLogger("hookline.worker")
 
 _POLL_S = 0.1
-"""Seconds between two looks into the queue while jobs run; see also `NotifyWorker.main`."""
+"""Seconds between two claims while jobs run; see also `NotifyWorker.main`."""
 
 _LONGEST_WAIT_S = 60.0
 """Seconds between two claims of an idle worker. Heartbeats report what is due earlier."""
@@ -110,6 +111,8 @@ class NotifyWorker(Worker):
         self._next_extension = 0.0
         self._next_heartbeat = 0.0
         self._next_claim = 0.0
+        self._next_poll = 0.0
+        partition.recorder.on_recorded = self._note_recorded
         self.on_upcoming: Callable[[Upcoming], None] = lambda _: None
         """Called after each heartbeat with the work that Redis has."""
 
@@ -122,6 +125,7 @@ class NotifyWorker(Worker):
         self._cancelled: set[str] = set()
         self._rest: dict[str, Unfinished | None] = {}  # what each run that ended left open
         self._deferred: set[str] = set()
+        self._settled: dict[str, bool] = {}  # the jobs that end, each with whether another one was due then
 
     def wake(self) -> None:
         """Look for due jobs now."""
@@ -131,8 +135,8 @@ class NotifyWorker(Worker):
     async def main(self) -> None:
         """Claim and run jobs until `drain`. While Redis is not reachable, it waits.
 
-        While jobs run, it looks for due jobs ten times a second. An idle worker claims when the next job is due,
-        as the last claim or heartbeat reported, or when it is woken.
+        It claims when the next job is due, as the last claim, heartbeat or outcome reported, and when it is woken.
+        While jobs run, it claims ten times a second, since then nothing reports the jobs of other processes.
         """
         faults = Faults(log, "jobs were not claimed", action="claim_failed")
 
@@ -154,8 +158,7 @@ class NotifyWorker(Worker):
         while self.tasks and time.monotonic() < deadline:
             if ends.is_set():
                 deadline = min(deadline, time.monotonic() + grace_s)
-            await asyncio.wait(self.tasks.values(), timeout=min(1.0, grace_s))
-            self._drop_finished()
+            await asyncio.wait(list(self.tasks.values()), timeout=min(1.0, grace_s))
         with suppress(BrokerError, TimeoutError):  # a job that was just committed is for others: wake one
             async with asyncio.timeout(_LAST_CLAIM_S):
                 await self._leases.claim(0)
@@ -165,44 +168,66 @@ class NotifyWorker(Worker):
         await cancel_and_wait(list(self.job_tasks.values()))
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
+    def claimant(self) -> Claimant:
+        """Return for how many jobs there is room now."""
+        return self._leases.claimant(self._room.free(self._partition) if self.allow_pick_jobs else 0)
+
+    async def start(self, claims: Claims, asked: float) -> None:
+        """Start jobs that were claimed for this worker. asked: the time of the monotonic clock before that."""
+        if not self.tasks:
+            self._wake.set()  # so that it looks for other jobs while these run
+        await self._start_all(self._leases.taken(claims, asked))
+
     async def _poll_iteration(self) -> None:
-        self._drop_finished()
         await now_ms(self._redis)  # keeps the copy of Redis' clock that running jobs use up to date
-        if self.tasks or time.monotonic() >= self._next_claim:
+        if time.monotonic() >= self._next_look():
             await self._claim()
         await self.heart_beat()
 
     async def _claim(self) -> None:
         # Without room it claims too, so that the step wakes another worker where jobs are due.
-        free = self._room.free(self._partition) if self.allow_pick_jobs else 0
-        self._next_claim = time.monotonic() + _LONGEST_WAIT_S  # a wake-up during the claim sets it back
+        now = time.monotonic()
+        self._next_poll = now + _POLL_S
+        self._next_claim = now + _LONGEST_WAIT_S  # a wake-up during the claim sets it back
         try:
-            claims = await self._leases.claim(free)
+            claims = await self._leases.claim(self.claimant().most)
         except BaseException:
             self._next_claim = 0.0
             raise
-        self._partition.channels.note_states(claims.channels)
-        if not self.allow_pick_jobs:  # `drain` began meanwhile, so no job may start
-            for job in claims.jobs:
-                await self._leases.give_back(job.id, delay_ms=0, forget_start=True)
-                self._leases.drop(job.id)
-            return
-        self._room.note_claim(self._partition, left_jobs=claims.next_job_s == 0)
-        for job in claims.jobs:
-            self._start(job)
+        if self.allow_pick_jobs:
+            self._room.note_claim(self._partition, left_jobs=claims.next_job_s == 0)
+        await self._start_all(claims)
         # What is due and was not taken is for others, so this worker leaves it for a moment.
         self._claim_in(_POLL_S if claims.next_job_s == 0 else claims.next_job_s)
+
+    async def _start_all(self, claims: Claims) -> None:
+        self._partition.channels.note_states(claims.channels)
+        for job in claims.jobs:
+            if self.allow_pick_jobs:
+                self._start(job)
+            else:  # `drain` began meanwhile
+                await self._leases.give_back(job.id, delay_ms=0, forget_start=True)
+                self._leases.drop(job.id)
 
     def _claim_in(self, seconds: float | None) -> None:
         """Claim again in this many seconds, unless that is planned earlier; None: no job is known."""
         if seconds is not None:
             self._next_claim = min(self._next_claim, time.monotonic() + seconds)
 
+    def _note_recorded(self, job_id: str, result: SettleResult) -> None:
+        if result.open <= 0:
+            self._settled[job_id] = result.next_job_s == 0
+        if result.next_job_s and time.monotonic() + result.next_job_s < self._next_claim:
+            self._claim_in(result.next_job_s)
+            self._wake.set()
+
+    def _next_look(self) -> float:
+        """The time of the monotonic clock of the next claim."""
+        return min(self._next_claim, self._next_poll) if self.tasks else self._next_claim
+
     def _pause_s(self) -> float:
-        """Seconds until the next look into the queue."""
-        if self.tasks:
-            return _POLL_S
-        return max(0.0, min(self._next_claim, self._next_heartbeat) - time.monotonic())
+        """Seconds until the next claim or heartbeat."""
+        return max(0.0, min(self._next_look(), self._next_heartbeat) - time.monotonic())
 
     def _start(self, job: Claimed) -> None:
         if not self.tasks:  # its lease is new, so it need not be extended yet
@@ -210,26 +235,21 @@ class NotifyWorker(Worker):
         self.idle.clear()
         self.job_counter += 1
         self._room.start_job(self._partition)
-        task = self.loop.create_task(self._run(job))
-        task.add_done_callback(self._job_ended)
-        self.tasks[job.id] = task
+        self.tasks[job.id] = task = self.loop.create_task(self._run(job))
+        task.add_done_callback(partial(self._job_ended, job.id))
 
-    def _job_ended(self, _task: asyncio.Task[None]) -> None:
+    def _job_ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+        del self.tasks[job_id]
+        self._leases.drop(job_id)
         self.job_counter -= 1
         self._room.end_job(self._partition)
         if not self.job_counter:
             self.idle.set()
-        self.wake()
-
-    def _drop_finished(self) -> None:
-        for job_id, task in list(self.tasks.items()):
-            if not task.done():
-                continue
-            del self.tasks[job_id]
-            self._leases.drop(job_id)
-            error = None if task.cancelled() else task.exception()
-            if error is not None:
-                self._note_left(job_id, error)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._note_left(job_id, error)
+        if self._settled.pop(job_id, True):
+            self.wake()
 
     def _note_left(self, job_id: str, error: BaseException) -> None:
         """Log why a job was left. When its lease ends, it runs again."""
@@ -279,10 +299,13 @@ class NotifyWorker(Worker):
             log.exception("a job failed", extra={"action": "job_failed", "job": job_id})
         finally:
             del self.job_tasks[job_id]
-        await asyncio.shield(self._give_back(job_id))
+        if self._rest.get(job_id, False) is None:
+            del self._rest[job_id]  # there is nothing to give back
+        else:
+            await asyncio.shield(self._give_back(job_id))
 
     async def _give_back(self, job_id: str) -> None:
-        """Give back a job that has ended, unless all of it is settled: then that step has deleted it."""
+        """Give back a job that has ended, and of which notifications are open."""
         if job_id in self._deferred:
             self._deferred.discard(job_id)
             return

@@ -30,7 +30,8 @@ MAX_NOTIFICATIONS = 64
 NOTIFY = "notify"
 """The name of the arq function that runs these jobs."""
 
-_STARTS_KEPT_S = 86_400
+STARTS_KEPT_S = 86_400
+"""Seconds for which the number of a job's starts is kept."""
 
 UNREADABLE = "unreadable"
 """The name of the arq function that makes a dead letter of a job that the deserializer could not read."""
@@ -178,6 +179,20 @@ _DEFER_JOB = Script(
 )
 
 
+class Claimant(NamedTuple):
+    """The worker that takes jobs, and for how many it has room."""
+
+    owner: str
+    """The worker's name, which owns the leases."""
+
+    lease_ms: int
+    most: int
+
+
+NO_CLAIMANT = Claimant("", 0, 0)
+"""Takes no jobs."""
+
+
 class Claimed(NamedTuple):
     """A job that this worker must run now."""
 
@@ -213,7 +228,7 @@ async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> Clai
     """
     with translated():
         claimed, next_ms, channels = await _CLAIM(
-            redis, owner=owner, most=count, lease_ms=lease_ms, starts_kept_s=_STARTS_KEPT_S
+            redis, owner=owner, most=count, lease_ms=lease_ms, starts_kept_s=STARTS_KEPT_S
         )
     return Claims(
         [

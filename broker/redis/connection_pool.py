@@ -60,7 +60,7 @@ class Pool(BlockingConnectionPool):
         return connection
 
 
-class _PrimaryConnection(AbstractConnection):
+class PrimaryConnection(AbstractConnection):
     """A connection that closes itself if the server is not the primary. The next command opens a new one."""
 
     _opens = False
@@ -122,7 +122,7 @@ class _PrimaryConnection(AbstractConnection):
             self._opens = False
 
 
-class SocketConnection(_PrimaryConnection, UnixDomainSocketConnection):
+class SocketConnection(PrimaryConnection, UnixDomainSocketConnection):
     """A connection to a unix socket."""
 
     # redis-py logs in here and then once more, and reports a refused login as a lost connection.
@@ -132,7 +132,7 @@ class SocketConnection(_PrimaryConnection, UnixDomainSocketConnection):
             self._reader, self._writer = await asyncio.open_unix_connection(self.path)
 
 
-class HostConnection(_PrimaryConnection, Connection):
+class HostConnection(PrimaryConnection, Connection):
     """A connection to a host, or to the primary that `finder` finds, with TLS if there is a context."""
 
     def __init__(

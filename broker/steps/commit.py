@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import ADDING, PackedLetter
@@ -14,7 +14,8 @@ from broker.history.records import RECORDING, EventRow
 from broker.history.tail_blocks import place_events
 from broker.queue import held_bodies
 from broker.queue.held_bodies import HeldBodies
-from broker.queue.jobs import NotifyJob
+from broker.queue.jobs import NO_CLAIMANT, STARTS_KEPT_S, Claimant, Claimed, Claims, NotifyJob
+from broker.queue.parts import NEXT_DUE
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -69,6 +70,9 @@ class Committed(Struct, frozen=True):
     acknowledged: int = 0
     """How many entries this commit removed; the others had been committed before."""
 
+    claims: Claims = Claims([], None, 0)
+    """The new jobs that the worker starts. `next_job_s` is 0 if there are others."""
+
 
 class PlannedHeld(NamedTuple):
     """A `HeldBodies` as the script gets it."""
@@ -90,17 +94,33 @@ class PlannedEntry(NamedTuple):
 
 COMMIT = Script(
     "steps/commit",
-    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, ADDING, RECORDING),
-    keys=("stream",),
-    args=("partitions", "history: number", "entries: packed", "packs: packed", "jobs: packed"),
+    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, NEXT_DUE, GATHERING, ADDING, RECORDING),
+    keys=("stream", "queue", "channels"),
+    args=(
+        "partitions",
+        "history: number",
+        "entries: packed",
+        "packs: packed",
+        "jobs: packed",
+        "owner",
+        "lease_ms: number",
+        "most: number",
+        "starts_kept_s: number",
+    ),
     rest="blobs",
     records={"ENTRY": PlannedEntry, "HELD": PlannedHeld},
 )
 
 
-async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
+async def commit(
+    redis: Client,
+    entries: Sequence[Processed],
+    new_jobs: Sequence[NotifyJob],
+    claimant: Claimant = NO_CLAIMANT,
+) -> Committed:
     """Write marks, jobs, dead letters and counters, and acknowledge the entries, all or nothing.
 
+    claimant: the worker that starts new jobs immediately, unless other jobs are due; defaults to none.
     Safe to repeat: an entry that this or another worker has committed before is skipped. Raises BrokerError, and
     WrongLayout where Redis has another number of partitions than the config.
     """
@@ -114,7 +134,7 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
     queued = queued_jobs(new_jobs, blobs, now_ms)
     history = place_events([*chain.from_iterable(entry.records for entry in entries)], blobs)
     with translated():
-        counts = await COMMIT(
+        counts, started, left, channels = await COMMIT(
             redis,
             partitions=redis.layout,
             history=history,
@@ -122,5 +142,11 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
             packs=packs.planned(blobs),
             jobs=queued,
             blobs=blobs.all,
+            starts_kept_s=STARTS_KEPT_S,
+            **claimant._asdict(),
         )
-    return Committed(*counts)
+    claimed = [
+        Claimed(queued[number - 1].id, blobs.all[queued[number - 1].blob - 1], 1, 0, frozenset(done))
+        for number, done in started
+    ]
+    return structs.replace(Committed(*counts), claims=Claims(claimed, 0.0 if left else None, channels))

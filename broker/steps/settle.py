@@ -13,9 +13,10 @@ from broker.history.records import RECORDING, OutcomeRow
 from broker.history.tail_blocks import place_outcomes
 from broker.queue import jobs
 from broker.queue.channel_state import CircuitState
+from broker.queue.heartbeat import seconds_of
 from broker.queue.jobs import NotifyJob
 from broker.queue.latest_only import SubjectLock
-from broker.queue.parts import JOBS
+from broker.queue.parts import JOBS, NEXT_DUE
 from broker.queue.waiting.cause import Deferral
 from broker.redis import clock
 from broker.redis.client import Client
@@ -93,7 +94,7 @@ class PlannedRetry(NamedTuple):
 
 _SETTLE = Script(
     "steps/settle",
-    parts=(FULL, COUNTERS, JOBS, ADDING, RECORDING),
+    parts=(FULL, COUNTERS, JOBS, NEXT_DUE, ADDING, RECORDING),
     keys=(
         "queue",
         "channels",
@@ -135,6 +136,9 @@ class SettleResult(NamedTuple):
     state: CircuitState | Literal[""]
     """The state of the channel: see `broker.queue.channel_state`; "" without feedback."""
 
+    next_job_s: float | None
+    """Seconds until the next job is due, whichever worker left it: 0 if one is due, None without jobs."""
+
 
 async def settle(
     redis: Client,
@@ -171,7 +175,7 @@ async def settle(
     history = place_outcomes(rows, blobs)
     planned = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in outcomes]
     with translated():
-        (still_open, state), _ = await replicated(
+        (still_open, state, next_ms), _ = await replicated(
             redis,
             replicas,
             _SETTLE,
@@ -185,7 +189,7 @@ async def settle(
             feedback=feedback,
             blobs=blobs.all,
         )
-    return SettleResult(int(still_open), cast("CircuitState", state.decode()))
+    return SettleResult(int(still_open), cast("CircuitState", state.decode()), seconds_of(next_ms))
 
 
 async def dead_letter_job(redis: Client, job_id: str, stored_letter: StoredDeadLetter) -> None:

@@ -100,6 +100,29 @@ async def test_it_sends_at_most_one_command_a_second(
 
 
 @pytest.mark.usefixtures("no_heartbeat")
+async def test_an_event_that_comes_alone_takes_two_steps_and_one_read(
+    redis: Client, redis_server: RedisServer, sink: Sink
+) -> None:
+    commands: list[str] = []
+    async with idle_worker(redis, redis_server.url, sink):
+        await send(redis, webhook(1))
+        await wait_until_idle(redis)
+        await until(lambda: is_idle(redis))
+        async with redis.monitor() as monitor:
+            await send(redis, webhook(2))
+            async with asyncio.timeout(20):
+                while commands[-1:] != ["SET"]:
+                    command = await monitor.next_command()
+                    if command["client_type"] != "lua":
+                        commands.append(command["command"].split()[0])
+                    if commands.count("EVALSHA") == 3:  # the last one has recorded the outcome
+                        await redis.set("the-end", "")
+    # It is received; committed, which leases its job; and its outcome is recorded. Meanwhile the next read begins.
+    of_events = [command for command in commands[:-1] if command != "CLIENT"]  # each new connection sends CLIENT
+    assert sorted(of_events) == ["EVALSHA", "EVALSHA", "EVALSHA", "XREADGROUP"]
+
+
+@pytest.mark.usefixtures("no_heartbeat")
 async def test_a_job_that_another_process_adds_is_taken_immediately(
     redis: Client, redis_server: RedisServer, sink: Sink
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from broker.queue import jobs
-from broker.queue.jobs import Claims
+from broker.queue.jobs import Claimant, Claims
 from broker.redis.client import Client
 
 # The clocks of two hosts do not run at exactly the same speed.
@@ -61,10 +61,21 @@ class Leases:
         """The lease of a job that was claimed and not yet given back."""
         return self._held[job_id]
 
+    def claimant(self, most: int) -> Claimant:
+        """Return this process as the owner of up to `most` jobs."""
+        return Claimant(self.owner, self.lease_ms, most)
+
     async def claim(self, count: int) -> Claims:
         """Take up to `count` due jobs. Raises BrokerError."""
         asked = time.monotonic()
         claims = await jobs.claim(self._redis, self.owner, count=count, lease_ms=self.lease_ms)
+        return self.taken(claims, asked)
+
+    def taken(self, claims: Claims, asked: float) -> Claims:
+        """Note jobs that this process has taken. Returns those that it does not run already.
+
+        asked: the time of the monotonic clock before the request.
+        """
         fresh = []
         for job in claims.jobs:
             running = self._held.get(job.id)

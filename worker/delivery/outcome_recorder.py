@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage
 from broker.steps.settle import Retry as RetryJob
-from broker.steps.settle import Settled, settle
+from broker.steps.settle import Settled, SettleResult, settle
 from worker.delivery.capacity.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
 
@@ -44,6 +45,8 @@ class OutcomeRecorder:
         self._since: dict[object, float] = {}  # when each write under way began, the oldest first
         self._failing: set[object] = set()
         self._progress = asyncio.Event()
+        self.on_recorded: Callable[[str, SettleResult], None] = lambda *_: None
+        """Called after each write with the id of the job and the result."""
 
     async def record(
         self, job_id: str, runtime: ChannelRuntime, settled: list[Settled], retries: list[RetryJob]
@@ -71,6 +74,7 @@ class OutcomeRecorder:
                     self._outage.end()
                     if rest.state:
                         runtime.set_state(rest.state)
+                    self.on_recorded(job_id, rest)
                     return rest.open
         finally:
             del self._since[write]

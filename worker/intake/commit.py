@@ -4,21 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from msgspec import structs
 
 from broker.queue import stream
+from broker.queue.jobs import NO_CLAIMANT, Claimant, Claims
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage
-from broker.steps.commit import Committed, commit
+from broker.steps.commit import Committed, Processed, commit
 from worker.intake.home_steps import HomeSteps
 from worker.intake.plan import Plan, UnrecognizedEntry
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
+
+
+class JobStarts(Protocol):
+    """Starts jobs in this process immediately after the commit that creates them."""
+
+    # A claim of its own would be one more round trip for an event that comes alone.
+
+    def claimant(self) -> Claimant:
+        """Return for how many new jobs there is room now."""
+
+    async def start(self, claims: Claims, asked: float) -> None:
+        """Start the jobs of a commit. asked: the time of the monotonic clock before it."""
+
+
+class NoJobStarts:
+    """Leaves all jobs in the queue."""
+
+    def claimant(self) -> Claimant:
+        """Return that there is no room."""
+        return NO_CLAIMANT
+
+    async def start(self, claims: Claims, asked: float) -> None:
+        """Do nothing: there are no jobs."""
 
 
 class Committer:
@@ -48,6 +74,7 @@ class Committer:
         self._on_committed = on_committed
         self._home_steps = home_steps
         self._on_held = on_held
+        self.job_starts: JobStarts = NoJobStarts()
 
     async def commit(self, plan: Plan) -> None:
         """Commit a plan. Retries until Redis accepts it, or until the worker stops."""
@@ -75,7 +102,7 @@ class Committer:
         if plan.processed and plan.elsewhere and self._home_steps:
             await self._commit_with_homes(plan, self._home_steps)
         elif plan.processed:
-            self._on_committed(await commit(self._redis, plan.processed, plan.jobs.all))
+            self._on_committed(await self._committed(plan, plan.processed))
         for unrecognized in plan.unrecognized:
             await self._defer(unrecognized)
 
@@ -87,7 +114,7 @@ class Committer:
             log.warning(text, extra={"action": "batches_gone", "batches": len(plan.processed)})
             return
         processed = [structs.replace(entry, held=done.held.get(entry.entry_id, ())) for entry in plan.processed]
-        committed = await commit(self._redis, processed, plan.jobs.all)
+        committed = await self._committed(plan, processed)
         for applied in done.applied:
             committed = structs.replace(
                 committed,
@@ -103,6 +130,14 @@ class Committer:
             home_steps.note_committed(plan, done.held)
         if done.held:
             self._on_held()
+
+    async def _committed(self, plan: Plan, processed: Sequence[Processed]) -> Committed:
+        asked = time.monotonic()
+        claimant = self.job_starts.claimant() if plan.jobs.all else NO_CLAIMANT
+        committed = await commit(self._redis, processed, plan.jobs.all, claimant)
+        if committed.claims.jobs:
+            await self.job_starts.start(committed.claims, asked)
+        return committed
 
     async def _defer(self, unrecognized: UnrecognizedEntry) -> None:
         """Leave an entry to other workers for `unrecognized_grace_s`; then commit its dead letters."""

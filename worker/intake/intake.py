@@ -18,7 +18,7 @@ from broker.redis.partitions import Partitions
 from broker.steps.commit import Committed
 from runtime.fault_log import Faults
 from worker.counters import Counters
-from worker.intake.commit import Committer
+from worker.intake.commit import Committer, JobStarts
 from worker.intake.held_bodies_release import HeldBodiesRelease
 from worker.intake.home_steps import HomeSteps
 from worker.intake.homes import Homes
@@ -71,7 +71,7 @@ class Intake:
         """Called in each round of `run`, which shows that it goes on."""
 
         self.on_jobs: Callable[[], None] = lambda: None
-        """Called when a commit created jobs, so that the worker of this process claims them immediately."""
+        """Called when a commit left new jobs in the queue, so that the worker of this process claims them."""
 
         self.on_redelivery: Callable[[], None] = lambda: None
         """Called when a commit marked dead letters that are to be retried."""
@@ -115,6 +115,10 @@ class Intake:
         )
         self._taking_over = asyncio.Lock()
         self._waiting = 0
+
+    def start_jobs_by(self, job_starts: JobStarts) -> None:
+        """Start jobs in this process immediately after the commits that create them."""
+        self._committer.job_starts = job_starts
 
     def reload(self, planner: Planner) -> None:
         """Plan with this planner from the next commit on."""
@@ -250,7 +254,7 @@ class Intake:
             self.on_redelivery()
         if committed.digested:
             self.on_digested()
-        if committed.waiting:
+        if committed.claims.next_job_s == 0:
             self.on_jobs()
         log.debug(
             "%d processed, %d duplicate, %d dead at intake",

@@ -128,6 +128,7 @@ class PartitionWorker:
     def _connect(self) -> None:
         """Wake each loop when another one has work for it, or when a heartbeat reports work."""
         self._jobs.on_upcoming = self._note_upcoming
+        self._intake.start_jobs_by(self._jobs)
         self._intake.on_jobs, self._intake.on_redelivery = self._jobs.wake, self._redelivery_retry.wake
         self._intake.counters = self._context.vitals.counters
         self._intake.on_digested = self._digest_closer.note_events

@@ -4,12 +4,15 @@
 -- Their fields are those of the structs in broker/steps/commit.py (ENTRY, HELD), new_events.py (EVENT, SHARE, JOB),
 -- digest_packs.py (PART, PACK), broker/queue/dedupe.py (MARK) and broker/dead_letters/packing.py (LETTER). An entry has
 -- only the events that are at home in this partition; those of other homes were applied there before, or are held until
--- their home answers.
--- Returns {processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, digested, acknowledged}; `waiting` is
--- the counter's value now, `acknowledged` the number of entries that this run removed.
+-- their home answers. The worker that commits may start some of the new jobs at once: owner (of their leases), lease_ms,
+-- most (jobs; 0 for none), starts_kept_s: see broker/queue/lua/claim.lua.
+-- Returns {processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, digested, acknowledged}, the jobs that
+-- the worker starts ({number, indices that are settled from the start}), how many other jobs are new, and the number of
+-- channels that have any state; `waiting` is the counter's value now, `acknowledged` the number of entries that this run
+-- removed.
 -- Run twice: an entry that is not pending any more was committed before, perhaps by another worker, and is skipped. An
 -- event that was seen before, and of which a notification is a dead letter, makes that dead letter be retried instead
--- of counting as a duplicate.
+-- of counting as a duplicate. Jobs that the first run started wait until their leases end.
 drain_when_full()
 local wrong = layout_error(partitions)
 if wrong then return wrong end
@@ -43,7 +46,17 @@ for e = 1, #entries do
 end
 
 store_packs(packs, blobs)
-add_jobs(jobs, blobs)
+if most > 0 and next_due_ms(K.queue) == 0 then most = 0 end -- jobs that are due already go first
+local created_jobs = add_jobs(jobs, blobs)
+local started = {}
+for i = 1, math.min(#created_jobs, most) do
+  local number = created_jobs[i]
+  local job = jobs[number][JOB_ID]
+  redis.call('SET', P.in_progress .. job, owner, 'PX', lease_ms)
+  redis.call('ZADD', K.queue, 'XX', now + lease_ms, job)
+  redis.call('SET', P.retry .. job, 1, 'EX', starts_kept_s)
+  started[i] = { number, settled[number] or {} }
+end
 record('ec', blobs[history], fates)
 count({
   processed = processed, duplicate = duplicate, dead_at_intake = dead_at_intake, queued = -gone,
@@ -51,4 +64,5 @@ count({
   died = died,
 })
 local waiting = tonumber(redis.call('HGET', K.stats_total, 'waiting'))
-return { processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, gathered, acknowledged }
+local counts = { processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, gathered, acknowledged }
+return { counts, started, #created_jobs - #started, redis.call('SCARD', K.channels) }

@@ -81,13 +81,16 @@ local function process(event)
   return true
 end
 
--- Put the jobs that have a new event into the queue.
+-- Put the jobs that have a new event into the queue. Returns their numbers.
 local function add_jobs(jobs, blobs)
+  local added = {}
   for number = 1, #jobs do
     if live[number] then
       local job = jobs[number][JOB_ID]
       enqueue(job, blobs[jobs[number][JOB_BLOB]], 0)
+      added[#added + 1] = number
       if settled[number] then redis.call('SADD', P.done .. job, unpack(settled[number])) end
     end
   end
+  return added
 end

@@ -4,7 +4,8 @@
 -- channel, or nil), history (a row for each outcome; 0 for none). Their fields are those of the structs in broker/steps/settle.py (OUTCOME, RETRY, FEEDBACK),
 -- broker/queue/latest_only.py (LOCK) and broker/dead_letters/packing.py (LETTER).
 -- Returns {notifications of the job that are still open, or -1 where the job is gone; the channel's state: "closed",
--- "open", "half-open" or "paused", or "" without feedback}. When all notifications are settled the job is removed.
+-- "open", "half-open" or "paused", or "" without feedback; ms until the next job is due or -1 for none}. When all
+-- notifications are settled the job is removed.
 -- Run twice: an index counts once. Where the owner's lease has expired, only what it sent counts: the next owner of the
 -- job tries everything else.
 local is_gone = redis.call('EXISTS', K.job) == 0
@@ -28,7 +29,7 @@ for i = 1, #outcomes do
   if type(lock) == 'table' then release_lock(lock, outcomes[i][OUTCOME_KIND] == 'sent') end
 end
 
-if is_gone then return { -1, '' } end
+if is_gone then return { -1, '', next_due_ms(K.queue) } end
 
 -- Update the circuit breaker of the channel. Returns its state. Sends that started before the breaker opened and fail
 -- afterwards do not count.
@@ -92,4 +93,4 @@ count({
 })
 local open = size - redis.call('SCARD', K.done)
 if open <= 0 then finish(job) end
-return { open, feedback and channel_state() or '' }
+return { open, feedback and channel_state() or '', next_due_ms(K.queue) }

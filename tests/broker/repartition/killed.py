@@ -8,8 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection
-
+from broker.redis.connection_pool import PrimaryConnection
 from broker.redis.scripting.scripts import Script
 from tests.broker.repartition.installation import change
 from tests.redis_server import RedisServer
@@ -17,10 +16,10 @@ from tests.redis_server import RedisServer
 
 def kill_at(command: int, *, is_sent: bool) -> None:
     """Kill this process at a command to Redis, before or after it is sent."""
-    send = AbstractConnection.send_packed_command
+    send = PrimaryConnection.send_packed_command
     sent = 0
 
-    async def counted(self: AbstractConnection, *args: Any, **options: Any) -> None:
+    async def counted(self: PrimaryConnection, *args: Any, **options: Any) -> None:
         nonlocal sent
         sent += 1
         number = sent  # others may be sent meanwhile
@@ -30,19 +29,19 @@ def kill_at(command: int, *, is_sent: bool) -> None:
         if number == command:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    AbstractConnection.send_packed_command = counted  # type: ignore[method-assign]
+    PrimaryConnection.send_packed_command = counted  # type: ignore[method-assign]
 
 
 def kill_before(script: Script) -> None:
     """Kill this process before it runs a script."""
-    send = AbstractConnection.send_packed_command
+    send = PrimaryConnection.send_packed_command
 
-    async def checked(self: AbstractConnection, command: bytes | Sequence[bytes], *args: Any) -> None:
+    async def checked(self: PrimaryConnection, command: bytes | Sequence[bytes], *args: Any) -> None:
         if script.sha.encode() in (command if isinstance(command, bytes) else b"".join(command)):
             os.kill(os.getpid(), signal.SIGKILL)
         await send(self, command, *args)
 
-    AbstractConnection.send_packed_command = checked  # type: ignore[method-assign, assignment]
+    PrimaryConnection.send_packed_command = checked  # type: ignore[method-assign, assignment]
 
 
 def move_in_a_process(url: str, count: int, command: int, *, is_sent: bool) -> bool:

@@ -10,12 +10,13 @@ from broker.monitoring import stats
 from broker.queue import dedupe, jobs, stream
 from broker.queue.batch import RawBody
 from broker.queue.dedupe import DAY_MS
-from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.jobs import Claimant, Claimed, Claims, Notification, NotifyJob
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.steps.commit import NewEvent, Processed, Share, commit
 from tests.broker.new_dead_letters import as_it_died
 from tests.names import KEYS
+from tests.until import until
 
 NOW_MS = int(time.time() * 1000)
 BODY = RawBody(NOW_MS, "voucherify", "", b"{}")
@@ -80,6 +81,48 @@ async def test_a_duplicate_beside_a_new_event_is_settled_in_their_common_job(red
     done = await commit(redis, [Processed(await entry(redis, 3), 3, plan, [])], [job(3)])
     assert (done.processed, done.duplicate, done.waiting) == (2, 1, 2)
     assert await jobs.settled_indices(redis, await the_only_job(redis)) == {1}
+
+
+async def test_a_commit_leases_the_new_jobs_that_its_worker_has_room_for(redis: Client) -> None:
+    await stream.create_group(redis)
+    plan = [event("a", Share(1, 0, 1)), event("a", Share(1, 1, 1)), event("b", Share(1, 2, 1), Share(2, 0, 1))]
+    processed = Processed(await entry(redis, 3), 3, plan, [])
+    done = await commit(redis, [processed], [job(3), job(1)], Claimant("worker-1", 60_000, 1))
+    [started] = done.claims.jobs
+    stored = jobs.deserialize(started.blob)
+    assert jobs.decode_whole(started.id, stored["a"][0]).notifications == job(3).notifications
+    assert (started.starts, started.held_ms, started.done) == (1, 0, frozenset({1}))
+    assert done.claims.next_job_s == 0  # the other one is due, and this worker may claim it too
+    [other] = (await jobs.claim(redis, "worker-2", count=9, lease_ms=60_000)).jobs
+    assert {started.id, other.id} == {member.decode() for member in await redis.zrange(KEYS.queue, 0, -1)}
+    assert await redis.get(KEYS.in_progress + started.id) == b"worker-1"
+    assert 59_000 < await redis.pttl(KEYS.in_progress + started.id) <= 60_000
+
+
+async def test_a_job_of_a_commit_whose_worker_died_is_claimed_when_its_lease_ends(redis: Client) -> None:
+    await stream.create_group(redis)
+    processed = Processed(await entry(redis), 1, [event("a", Share(1, 0, 1))], [])
+    done = await commit(redis, [processed], [job(1)], Claimant("worker-1", 100, 9))
+    again = await commit(redis, [processed], [job(1)], Claimant("worker-1", 100, 9))  # as if its answer were lost
+    assert len(done.claims.jobs) == 1
+    assert not again.claims.jobs
+    claimed: list[Claimed] = []
+
+    async def is_claimed() -> bool:
+        claimed.extend((await jobs.claim(redis, "worker-2", count=9, lease_ms=60_000)).jobs)
+        return bool(claimed)
+
+    await until(is_claimed)
+    assert (claimed[0].id, claimed[0].starts) == (done.claims.jobs[0].id, 2)
+
+
+async def test_a_commit_leases_no_job_while_others_are_due(redis: Client) -> None:
+    await stream.create_group(redis)
+    await commit(redis, [Processed(await entry(redis), 1, [event("a", Share(1, 0, 1))], [])], [job(1)])
+    processed = Processed(await entry(redis), 1, [event("b", Share(1, 0, 1))], [])
+    done = await commit(redis, [processed], [job(1)], Claimant("worker-1", 60_000, 9))
+    assert done.claims == Claims([], 0.0, 0)
+    assert await redis.zcard(KEYS.queue) == 2
 
 
 async def test_events_of_an_entry_that_another_worker_committed_are_left_out(redis: Client) -> None:
