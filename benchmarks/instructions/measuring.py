@@ -46,6 +46,7 @@ def instructions(name: str) -> float:
         if status or not events:
             raise RuntimeError(f"{name}: the counted process ended with exit code {status}: see above")
         if keep := os.environ.get("PROFILES"):
+            Path(keep).mkdir(parents=True, exist_ok=True)
             Path(keep, name.replace(" ", "-")).write_text(profile.read_text())
         return callgrind.count_in(profile) / events
 
