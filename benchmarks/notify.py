@@ -35,10 +35,11 @@ from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from launcher.composition.logs import set_up_logs
 from launcher.config.settings import LogSettings
+from runtime.garbage import collect_rarely
 from sources import KINDS
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.components import Setup
-from worker.main import collect_garbage_rarely, run_live
+from worker.main import run_live
 from worker.rules.idempotency import idempotency_key
 from worker.rules.render import Renderer
 from worker.rules.rules import DEFAULT_TEXT, Rule
@@ -154,7 +155,7 @@ async def prepare_worker(
     sys.stderr = Path(os.devnull).open("w")  # noqa: ASYNC230, SIM115 - for the life of this process
     logging.disable(logging.NOTSET)
     set_up_logs(LogSettings(format="json"))
-    collect_garbage_rarely()
+    collect_rarely()
     client, stop = connect(RedisSettings(url=url)), asyncio.Event()
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
     setup = Setup(sources=sources, rules=rules, channels={"sink": channel}, history=history)

@@ -16,6 +16,7 @@ from receiver.ingress.client_connections import affordable
 from receiver.ingress.source_verifier import SourceVerifier, source_verifiers
 from receiver.receiver import Receiver
 from receiver.settings import Settings
+from runtime.garbage import collect_rarely
 from runtime.metrics.board import Board
 from sources.settings import Settings as SourceSettings
 
@@ -43,6 +44,7 @@ async def serve(  # noqa: PLR0913 - what a process is started with
     While all partitions are away, webhooks are answered 503. `board`: of all processes on this port.
     `tracer`: None without traces. `updates` yields all sources whenever they change. Raises StartError.
     """
+    collect_rarely()
     settings = _within_the_file_limit(settings)
     receiver = Receiver(
         settings, _verifiers(sources, settings), partitions, process=process, board=board, tracer=tracer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import longest_block_s
 from broker.redis.partitions import Partitions, connect_all
+from runtime.garbage import collect_rarely
 from runtime.process_identity import new_process_name
 from runtime.task_cancellation import cancel_and_wait
 from worker.channels.errors import ChannelError
@@ -56,16 +56,9 @@ async def work(
     durability: that of webhooks. updates: setups to reload, as they come. vitals: what the process says about
     itself. A second signal ends the process immediately, and other workers take over its work.
     """
-    collect_garbage_rarely()
+    collect_rarely()
     stop = _stop_on_signals()
     await run_live(settings, setup, redis, durability=durability, stop=stop, updates=updates, vitals=vitals)
-
-
-def collect_garbage_rarely() -> None:
-    """Make garbage collections rare, and exclude the objects that exist now."""
-    # To search modules and compiled templates, which stay, for cycles costs much CPU time.
-    gc.freeze()
-    gc.set_threshold(10_000)
 
 
 async def run(

@@ -17,6 +17,7 @@ from types import ModuleType
 
 from benchmarks.instructions import stopped_clock
 from benchmarks.instructions.callgrind import Counter
+from runtime.garbage import collect_rarely
 
 
 async def count(paths: ModuleType, name: str, redis: str, sink: str, control: socket.socket) -> None:
@@ -35,8 +36,7 @@ async def count(paths: ModuleType, name: str, redis: str, sink: str, control: so
     await path.run()
     await path.prepare()
     gc.collect()
-    gc.freeze()  # as a worker does
-    gc.set_threshold(10_000)
+    collect_rarely()  # as receivers and workers do
     counter.start()
     await path.run()
     counter.stop()
