@@ -40,6 +40,7 @@ from worker.delivery.outcome_recorder import OutcomeRecorder
 from worker.delivery.partition import Partition
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
+from worker.main import run_on
 from worker.rules.rules import RuleBook
 from worker.settings import Settings
 from worker.vitals import Vitals
@@ -167,6 +168,34 @@ class Notify:
             self._leases.drop(claimed.id)
 
 
+class Alone:
+    """A receiver and a worker take webhooks that come one by one, from the request to the recorded outcome."""
+
+    events = 64
+
+    def __init__(self, peers: Peers) -> None:
+        self._ask, self._redis = peers.ask, connect(peers.redis)
+        listener = listen("127.0.0.1", 0)
+        self._request = f"{self.events} single webhooks to {listener.getsockname()[1]}"
+        sources = {"voucherify": SourceSettings(secrets=(SECRET,))}
+        channels = {"sink": HttpSettings(url=peers.sink, allow_private=True)}
+        setup = Setup(sources=_SOURCES, rules=RULES, channels=channels, history=_ON)
+        worker = run_on(
+            Settings(lease_s=_LEASE_S), setup, connect_all(peers.redis), block_s=_LEASE_S, stop=asyncio.Event()
+        )
+        receiver = serve(ReceiverSettings(), sources, connect_all(peers.redis), listener)
+        self._running = [asyncio.create_task(receiver), asyncio.create_task(worker)]
+
+    async def prepare(self) -> None:
+        """Wait until the worker reads."""
+        while not (await self._redis.info("clients"))["blocked_clients"]:  # noqa: ASYNC110 - Redis sets no event
+            await asyncio.sleep(0)
+
+    async def run(self) -> None:
+        """Let the load generator send one webhook after another."""
+        await self._ask(self._request)
+
+
 class Seal:
     """The sealer makes a segment of blocks of the history."""
 
@@ -203,5 +232,6 @@ PATHS: Mapping[str, Callable[[Peers], HotPath]] = {
     "intake without a history": partial(TakeIn, history=_OFF),
     "notify": partial(Notify, history=_ON),
     "notify without a history": partial(Notify, history=_OFF),
+    "alone": Alone,
     "sealing": Seal,
 }

@@ -66,16 +66,16 @@ def _unsent_bytes(connection: socket.socket) -> int:
 class LoadGenerator:
     """Sends the same webhooks over the same connections."""
 
-    def __init__(self, port: int) -> None:
-        """port: of the receiver."""
+    def __init__(self, port: int, at_once: int = AT_ONCE) -> None:
+        """port: of the receiver. at_once: how many webhooks are sent together."""
         self._connections = [
-            socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) for _ in range(AT_ONCE)
+            socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) for _ in range(at_once)
         ]
         self._requests = cycle(sample_requests(1024)).__next__
 
     def send(self, pid: int, count: int) -> None:
         """Send webhooks, and wait for the answers. pid: the receiver. Raises RuntimeError for another than 202."""
-        for _ in range(0, count, AT_ONCE):
+        for _ in range(0, count, len(self._connections)):
             deliver(pid, [(connection, self._requests()) for connection in self._connections])
             for connection in self._connections:
                 answer = connection.recv(65_536)
@@ -84,10 +84,11 @@ class LoadGenerator:
 
 
 class Sink:
-    """Takes notifications, and answers when `AT_ONCE` of them are there."""
+    """Takes notifications, and answers when `at_once` of them are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
         """Listen on a free port."""
+        self._at_once = at_once
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/notifications"
         self._received: dict[socket.socket, bytes] = {}
@@ -103,7 +104,7 @@ class Sink:
                 elif self._is_whole(connection):
                     self._received[connection] = b""
                     whole.append(connection)
-            if len(whole) == AT_ONCE:
+            if len(whole) == self._at_once:
                 deliver(pid, [(connection, _NO_CONTENT) for connection in whole])
                 whole.clear()
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from contextlib import suppress
 from typing import Any, Protocol
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 from redis.exceptions import AuthenticationError, MasterDownError, ReadOnlyError, ResponseError
@@ -72,6 +74,14 @@ class PrimaryConnection(AbstractConnection):
         if stream is None or stream.at_eof() or stream.exception() is not None:
             return True
         return bool(stream._buffer) or self._parser._reader.has_data()  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def pack_command(self, *args: Any) -> Any:
+        """Encode a command as Redis reads it."""
+        # In C. A name of several words, such as `CONFIG GET`, and values that need care are left to redis-py.
+        if " " not in args[0]:
+            with suppress(TypeError, UnicodeEncodeError):
+                return [hiredis.pack_command(args)]
+        return super().pack_command(*args)
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """Read a response. Raises the errors of redis-py, and ReadOnlyError if the server is not the primary."""

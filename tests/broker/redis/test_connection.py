@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import Connection
 
 from broker.redis.connection import Settings, connect
+from broker.redis.connection_pool import HostConnection
 from broker.redis.errors import BrokerError, Misconfigured, Unavailable, translated
 from tests.ports import free_port
 from tests.redis_server import RedisServer
@@ -158,3 +163,20 @@ def test_an_unusable_setting_is_reported_with_its_name(certificates: Certificate
         with pytest.raises(Misconfigured, match=message) as caught:
             connect(settings)
         assert "pa/ss" not in str(caught.value)
+
+
+_WORDS = st.one_of(
+    st.text(st.characters()), st.binary(), st.integers(), st.floats(), st.binary().map(memoryview)
+)  # `characters` has surrogates too: a name that is not UTF-8 is read with them
+
+
+@given(st.sampled_from(["SET", "EVALSHA", "CONFIG GET", "SCRIPT LOAD"]), st.lists(_WORDS))
+def test_a_command_is_encoded_as_redis_py_does(command: str, words: list[Any]) -> None:
+    options = {"encoding_errors": "surrogateescape"}
+    try:
+        expected = b"".join(Connection(**options).pack_command(command, *words))
+    except UnicodeEncodeError:
+        with pytest.raises(UnicodeEncodeError):
+            HostConnection(**options).pack_command(command, *words)
+    else:
+        assert b"".join(HostConnection(**options).pack_command(command, *words)) == expected
