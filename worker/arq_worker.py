@@ -112,6 +112,7 @@ class NotifyWorker(Worker):
         self._next_heartbeat = 0.0
         self._next_claim = 0.0
         self._next_poll = 0.0
+        self._sleeps_until = 0.0
         partition.recorder.on_recorded = self._note_recorded
         self.on_upcoming: Callable[[Upcoming], None] = lambda _: None
         """Called after each heartbeat with the work that Redis has."""
@@ -122,7 +123,6 @@ class NotifyWorker(Worker):
         self.idle.set()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._cancelled: set[str] = set()
         self._rest: dict[str, Unfinished | None] = {}  # what each run that ended left open
         self._deferred: set[str] = set()
         self._settled: dict[str, bool] = {}  # the jobs that end, each with whether another one was due then
@@ -164,9 +164,10 @@ class NotifyWorker(Worker):
                 await self._leases.claim(0)
         self._stopping.set()
         self.wake()
-        self._cancelled = set(self.tasks)
-        await cancel_and_wait(list(self.job_tasks.values()))
-        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        left = dict(self.tasks)
+        await cancel_and_wait(list(left.values()))
+        cancelled = [job_id for job_id, task in left.items() if task.cancelled() and job_id not in self._deferred]
+        await asyncio.gather(*map(self._give_back_now, cancelled), return_exceptions=True)
 
     def claimant(self) -> Claimant:
         """Return for how many jobs there is room now."""
@@ -174,7 +175,7 @@ class NotifyWorker(Worker):
 
     async def start(self, claims: Claims, asked: float) -> None:
         """Start jobs that were claimed for this worker. asked: the time of the monotonic clock before that."""
-        if not self.tasks:
+        if self._sleeps_until > time.monotonic() + _POLL_S:
             self._wake.set()  # so that it looks for other jobs while these run
         await self._start_all(self._leases.taken(claims, asked))
 
@@ -206,7 +207,7 @@ class NotifyWorker(Worker):
             if self.allow_pick_jobs:
                 self._start(job)
             else:  # `drain` began meanwhile
-                await self._leases.give_back(job.id, delay_ms=0, forget_start=True)
+                await self._give_back_now(job.id)
                 self._leases.drop(job.id)
 
     def _claim_in(self, seconds: float | None) -> None:
@@ -227,7 +228,8 @@ class NotifyWorker(Worker):
 
     def _pause_s(self) -> float:
         """Seconds until the next claim or heartbeat."""
-        return max(0.0, min(self._next_look(), self._next_heartbeat) - time.monotonic())
+        self._sleeps_until = min(self._next_look(), self._next_heartbeat)
+        return max(0.0, self._sleeps_until - time.monotonic())
 
     def _start(self, job: Claimed) -> None:
         if not self.tasks:  # its lease is new, so it need not be extended yet
@@ -290,31 +292,25 @@ class NotifyWorker(Worker):
         job_id, job = claimed.id, jobs.deserialize(claimed.blob)
         function = self.functions[job["f"]]
         ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts, "claimed": claimed}
-        self.job_tasks[job_id] = task = self.loop.create_task(function.coroutine(ctx, *job["a"], **job["k"]))
         try:
-            await asyncio.wait_for(task, JOB_TIMEOUT_S)
-        except asyncio.CancelledError:
-            pass
+            async with asyncio.timeout(JOB_TIMEOUT_S):
+                await function.coroutine(ctx, *job["a"], **job["k"])
         except Exception:
             log.exception("a job failed", extra={"action": "job_failed", "job": job_id})
-        finally:
-            del self.job_tasks[job_id]
-        if self._rest.get(job_id, False) is None:
-            del self._rest[job_id]  # there is nothing to give back
-        else:
-            await asyncio.shield(self._give_back(job_id))
+        await self._give_back(job_id)
 
     async def _give_back(self, job_id: str) -> None:
-        """Give back a job that has ended, and of which notifications are open."""
+        """Give back a job that has ended, unless nothing of it is open."""
         if job_id in self._deferred:
             self._deferred.discard(job_id)
-            return
-        if job_id in self._cancelled:
-            await self._leases.give_back(job_id, delay_ms=0, forget_start=True)
         elif job_id not in self._rest:  # its run raised
             await self._leases.give_back(job_id, delay_ms=_UNFINISHED_DELAY_MS, forget_start=False)
         elif rest := self._rest.pop(job_id):
             await self._leases.give_back(job_id, delay_ms=rest.delay_ms, forget_start=True)
+
+    async def _give_back_now(self, job_id: str) -> None:
+        """Give back a job that was not run, or was cancelled."""
+        await self._leases.give_back(job_id, delay_ms=0, forget_start=True)
 
 
 class _Functions(dict[str, Any]):
