@@ -99,7 +99,9 @@ def _default(field: structs.FieldInfo) -> str:
 
 def docstrings(kind: type) -> dict[str, str]:
     """Return the docstring below each field, by the field's name; inherited fields are included."""
-    texts: dict[str, str] = docstrings(kind.__base__) if kind.__base__ not in (None, Struct, object) else {}
+    texts: dict[str, str] = {}
+    for base in kind.__bases__:
+        texts |= docstrings(base) if base not in (Struct, object) else {}
     (tree,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(tree, ast.ClassDef)
     for field, text in zip(tree.body, tree.body[1:], strict=False):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.redis import key
+from broker.redis.declared_keys.key import Home
 from broker.redis.keys import DECLARED, Names
 from tools.configuration import docstrings
 
@@ -17,7 +17,8 @@ HEAD = """\
 # Keys in Redis
 
 Every key that Hookline reads or writes. `make docs` writes this page from
-[broker/redis/keys.py](../broker/redis/keys.py), and a test compares it with the keys that a run leaves.
+[broker/redis/declared_keys](../broker/redis/declared_keys), and a test compares it with the keys that a run
+leaves.
 
 Read these keys as you like, and change none:
 [what happens then](operations.md#when-another-program-writes-into-hooklines-keys). `hookline doctor` names keys
@@ -36,7 +37,7 @@ identity, digest, subject or channel names.
 **Expires after.** Redis removes the key so long after it was last used. A key without this time is state to keep:
 the last column says how much of it there is, or when it ends.
 """
-PARTITIONS: dict[key.Home, str] = {
+PARTITIONS: dict[Home, str] = {
     "each partition": "each",
     "control partition": "control",
     "partition of its hash": "hash",

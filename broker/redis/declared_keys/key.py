@@ -1,4 +1,4 @@
-"""The declaration of a key in Redis: see broker/redis/keys.py."""
+"""The declaration of a key in Redis: see broker/redis/declared_keys."""
 
 from __future__ import annotations
 
