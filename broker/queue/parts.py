@@ -10,3 +10,6 @@ WAKE = Part("queue/idle/wake", parts=(BASE,), keys=("wake",))
 ABSENCE = Part("queue/idle/absence", parts=(BASE,), keys=("claims",))
 NEXT_DUE = Part("queue/idle/next_due", parts=(BASE,))
 UNRECOGNIZED = Part("queue/unrecognized", parts=(BASE,))
+
+JOB_KEYS = ("job:job", "done:job", "in_progress:job", "retry:job", "unrecognized:job", "held_ms:job")
+"""The keys of the job that the argument `job` names, which `finish` removes."""

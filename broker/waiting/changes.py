@@ -13,7 +13,7 @@ from broker.history.tail_blocks import place_outcomes
 from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.queue import jobs
 from broker.queue.jobs import Notification, NotifyJob
-from broker.queue.parts import JOBS, WAKE
+from broker.queue.parts import JOB_KEYS, JOBS, WAKE
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -31,16 +31,7 @@ ended. unreadable: this version cannot read it.
 _CANCEL = Script(
     "waiting/cancel",
     parts=(FULL, COUNTERS, JOBS, RECORDING, AUDIT),
-    keys=(
-        "queue",
-        "job:job",
-        "done:job",
-        "in_progress:job",
-        "retry:job",
-        "unrecognized:job",
-        "held_ms:job",
-        "held_jobs:channel",
-    ),
+    keys=("queue", *JOB_KEYS, "held_jobs:channel"),
     args=("job", "size: number", "number: number", "channel", "history: number", "audit_entry"),
     rest="blobs",
 )
@@ -49,12 +40,7 @@ _SEND_NOW = Script(
     parts=(FULL, JOBS, WAKE, AUDIT),
     keys=(
         "queue",
-        "job:job",
-        "done:job",
-        "in_progress:job",
-        "retry:job",
-        "unrecognized:job",
-        "held_ms:job",
+        *JOB_KEYS,
         "job:new_job as new_job_key",
         "held_ms:new_job as new_held_ms",
         "held_jobs:channel",
@@ -70,8 +56,10 @@ async def cancel(redis: Client, waiting: WaitingNotification, *, by: str, writes
     by: the name of the person. writes_history: whether to write a row about it into the history.
     """
     place, notification = waiting.place, waiting.notification
-    if notification is None or waiting.cause == "digest":
-        return "digest" if waiting.cause == "digest" else "unreadable"
+    if waiting.cause == "digest":
+        return "digest"
+    if notification is None:
+        return "unreadable"
     blobs, [channel] = Blobs(), waiting.channels
     text = f"cancelled by {by}"[:MAX_TEXT]
     row: OutcomeRow = (notification.key, "skipped", await clock.now_ms(redis), 0, 0, text, 0, "")
@@ -95,8 +83,10 @@ async def send_now(redis: Client, waiting: WaitingNotification, *, by: str) -> C
     It counts as the attempt that was due later. The rate limit of the channel applies. by: the name of the person.
     """
     place, notification = waiting.place, waiting.notification
-    if notification is None or waiting.cause == "digest":
-        return "digest" if waiting.cause == "digest" else "unreadable"
+    if waiting.cause == "digest":
+        return "digest"
+    if notification is None:
+        return "unreadable"
     [channel] = waiting.channels
     job = NotifyJob(channel, waiting.attempt, waiting.first_try_ms, [notification])
     with translated():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from broker.merged.away import Away
 from broker.redis.partitions import Partitions
 from inspector.cli import options
 from inspector.cli.app import console, fail_if_incomplete, print_json, show
+from inspector.cli.lists import OfSource, Search, continuing, criterion, read_page, words_of
 from inspector.cli.session import run_with_partitions
 from inspector.cli.tables import WIDE, table_of_rows
 from inspector.formatting import moment, one_line
@@ -32,49 +32,14 @@ _StateOption = Literal[
 def events(  # noqa: PLR0913 - a command's options
     ctx: typer.Context,
     *,
-    source: Annotated[
-        str, typer.Option(help="Only this source.", show_default=False, rich_help_panel=options.FILTERS)
-    ] = "",
-    event: Annotated[
-        str, typer.Option(help="Only events of this name.", show_default=False, rich_help_panel=options.FILTERS)
-    ] = "",
-    rule: Annotated[
-        str,
-        typer.Option(
-            help="Only events that this rule notified of.", show_default=False, rich_help_panel=options.FILTERS
-        ),
-    ] = "",
-    channel: Annotated[
-        str,
-        typer.Option(help="Only events notified through it.", show_default=False, rich_help_panel=options.FILTERS),
-    ] = "",
-    state: Annotated[
-        _StateOption | None,
-        typer.Option(
-            help="Only events with a notification in this state.",
-            show_default=False,
-            rich_help_panel=options.FILTERS,
-        ),
-    ] = None,
-    since: Annotated[
-        str,
-        typer.Option(
-            help="Recorded since: 2h, 3d, or 2026-01-31T12:00.",
-            show_default=False,
-            rich_help_panel=options.FILTERS,
-        ),
-    ] = "",
-    until: Annotated[
-        str, typer.Option(help="Recorded before this time.", show_default=False, rich_help_panel=options.FILTERS)
-    ] = "",
-    search: Annotated[
-        str,
-        typer.Option(
-            help="An id of event, customer, voucher or transaction, an e-mail address, or an idempotency key.",
-            show_default=False,
-            rich_help_panel=options.FILTERS,
-        ),
-    ] = "",
+    source: OfSource = "",
+    event: Annotated[str, criterion("Only events of this name.")] = "",
+    rule: Annotated[str, criterion("Only events that this rule notified of.")] = "",
+    channel: Annotated[str, criterion("Only events notified through it.")] = "",
+    state: Annotated[_StateOption | None, criterion("Only events with a notification in this state.")] = None,
+    since: Annotated[str, criterion("Recorded since: 2h, 3d, or 2026-01-31T12:00.")] = "",
+    until: Annotated[str, criterion("Recorded before this time.")] = "",
+    search: Search = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new events until Ctrl-C.")] = False,
     limit: options.Limit = 50,
     cursor: options.Cursor = "",
@@ -104,10 +69,7 @@ def events(  # noqa: PLR0913 - a command's options
     async def read(partitions: Partitions) -> EventPage:
         return await find_events(partitions, event_filter, limit=limit, cursor=cursor, away=away)
 
-    try:
-        page = run_with_partitions(ctx.obj, read)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--cursor") from None
+    page = read_page(ctx.obj, read)
     if as_json:
         print_json(event_page_record(page, masking=masking))
     elif page.events:
@@ -157,15 +119,11 @@ def _print_rest(page: EventPage, event_filter: EventFilter) -> None:
     if page.searched_to_ms:
         typer.echo(f"searched back to {moment(page.searched_to_ms)}", err=True)
     if page.cursor:
-        words = ["hookline", "events", *_options(event_filter), "--cursor", page.cursor]
-        typer.echo(f"to continue: {shlex.join(words)}", err=True)
+        typer.echo(continuing(["events", *_options(event_filter)], page.cursor), err=True)
 
 
 def _options(event_filter: EventFilter) -> list[str]:
-    words = []
-    for name in ("source", "event", "rule", "channel", "state", "search"):
-        if getattr(event_filter, name):
-            words += [f"--{name}", getattr(event_filter, name)]
+    words = words_of(event_filter, ("source", "event", "rule", "channel", "state", "search"))
     for name, ms in (("since", event_filter.since_ms), ("until", event_filter.until_ms)):
         if ms:
             words += [f"--{name}", moment(ms).removesuffix(" UTC").replace(" ", "T")]

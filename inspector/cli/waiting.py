@@ -15,6 +15,7 @@ from broker.redis.partitions import Partitions
 from inspector.cli import options
 from inspector.cli.app import console, fail_if_incomplete, print_json, show
 from inspector.cli.dead.bulk_commands import confirm
+from inspector.cli.lists import OfSource, Search, continuing, criterion, read_page, words_of
 from inspector.cli.session import run_with_partitions
 from inspector.cli.tables import WIDE, table_of_rows
 from inspector.formatting import count_of, moment, one_line, printable
@@ -49,27 +50,11 @@ _CauseOption = Literal["queued", "retry", "quiet_hours", "rate_limit", "paused",
 def list_(  # noqa: PLR0913 - a command's options
     ctx: typer.Context,
     *,
-    cause: Annotated[
-        _CauseOption | None,
-        typer.Option(help="Only those that wait for this.", show_default=False, rich_help_panel=options.FILTERS),
-    ] = None,
-    channel: Annotated[
-        str, typer.Option(help="Only this channel.", show_default=False, rich_help_panel=options.FILTERS)
-    ] = "",
-    rule: Annotated[
-        str, typer.Option(help="Only this rule.", show_default=False, rich_help_panel=options.FILTERS)
-    ] = "",
-    source: Annotated[
-        str, typer.Option(help="Only this source.", show_default=False, rich_help_panel=options.FILTERS)
-    ] = "",
-    search: Annotated[
-        str,
-        typer.Option(
-            help="An id of event, customer, voucher or transaction, an e-mail address, or an idempotency key.",
-            show_default=False,
-            rich_help_panel=options.FILTERS,
-        ),
-    ] = "",
+    cause: Annotated[_CauseOption | None, criterion("Only those that wait for this.")] = None,
+    channel: Annotated[str, criterion("Only this channel.")] = "",
+    rule: Annotated[str, criterion("Only this rule.")] = "",
+    source: OfSource = "",
+    search: Search = "",
     limit: options.Limit = 50,
     cursor: options.Cursor = "",
     as_json: options.AsJson = False,
@@ -94,10 +79,7 @@ def list_(  # noqa: PLR0913 - a command's options
             away=away,
         )
 
-    try:
-        page = run_with_partitions(ctx.obj, read)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--cursor") from None
+    page = read_page(ctx.obj, read)
     if as_json:
         print_json(waiting_page_record(page, masking=masking))
     elif page.notifications:
@@ -135,16 +117,8 @@ def _print_rest(page: WaitingListPage, waiting_filter: WaitingFilter) -> None:
     if page.searched_to_ms:
         typer.echo(f"searched those that are due until {moment(page.searched_to_ms)}", err=True)
     if page.cursor:
-        words = ["hookline", "waiting", "list", *_options(waiting_filter), "--cursor", page.cursor]
-        typer.echo(f"to continue: {shlex.join(words)}", err=True)
-
-
-def _options(waiting_filter: WaitingFilter) -> list[str]:
-    words = []
-    for name in ("cause", "channel", "rule", "source", "search"):
-        if getattr(waiting_filter, name):
-            words += [f"--{name}", getattr(waiting_filter, name)]
-    return words
+        criteria = words_of(waiting_filter, ("cause", "channel", "rule", "source", "search"))
+        typer.echo(continuing(["waiting", "list", *criteria], page.cursor), err=True)
 
 
 Ids = Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from broker.redis.partitions import Partitions
 from inspector.cli import options
 from inspector.cli.app import FIND, console, dead, fail_if_incomplete, print_json, show
 from inspector.cli.dead import letter_text
+from inspector.cli.lists import continuing
 from inspector.cli.options import examples, to_options, with_filter_options
 from inspector.cli.session import run_with_partitions
 from inspector.cli.tables import letters_table
@@ -67,8 +67,8 @@ def list_(
     if not page.entries:
         typer.echo(missing, err=True)
     elif page.cursor:
-        more = shlex.join(["hookline", "dead", "list", *to_options(letter_filter), "--cursor", page.cursor])
-        typer.echo(f"{len(page.entries)} of {count}; to continue: {more}", err=True)
+        more = continuing(["dead", "list", *to_options(letter_filter)], page.cursor)
+        typer.echo(f"{len(page.entries)} of {count}; {more}", err=True)
     else:
         typer.echo(f"{len(page.entries)} of {count}", err=True)
     fail_if_incomplete(away)
