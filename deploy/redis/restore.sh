@@ -20,11 +20,24 @@ for name in appendonlydir appendonly.aof dump.rdb; do
 done
 
 private=$(mktemp -d)
+server=
+restored=
+clean_up() {
+  if [ -n "$server" ]; then
+    kill "$server" 2>/dev/null || :
+    wait "$server" || :
+  fi
+  rm -rf "$private" "$directory/dump.rdb"
+  # A part of the data would look like all of it to a Redis.
+  [ -n "$restored" ] || rm -rf "$directory/appendonlydir" "$directory/appendonly.aof"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
 cp "$1" "$directory/dump.rdb"
 redis-server --dir "$directory" --dbfilename dump.rdb --save "" --appendonly no \
   --port 0 --unixsocket "$private/socket" >"$private/log" &
 server=$!
-trap 'kill "$server" 2>/dev/null || :; rm -rf "$private" "$directory/dump.rdb"' EXIT
 
 ask() { redis-cli -s "$private/socket" "$@" 2>&1; }
 
@@ -51,4 +64,5 @@ ask info persistence | grep -q aof_last_bgrewrite_status:ok || failed
 keys=$(ask dbsize)
 ask shutdown nosave >"$private/answer"
 wait "$server"
+restored=yes
 echo "$directory has $keys keys"

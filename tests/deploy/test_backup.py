@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,28 @@ class Drill:
     def run(self, command: str) -> str:
         """Run a command of the page on the files and the Redis of this drill."""
         command = command.replace("hookline.rdb", str(self.snapshot)).replace("/var/lib/redis", str(self.data))
-        env = {
+        return subprocess.run(
+            command,
+            shell=True,
+            cwd=ROOT,
+            env=self.environment(),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+
+    def begin_restore(self) -> subprocess.Popen[bytes]:
+        """Start the script of the page, and do not wait for its end."""
+        script = ROOT / "deploy" / "redis" / "restore.sh"
+        return subprocess.Popen(["sh", script, self.snapshot, self.data], env=self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of these commands."""
+        return {
             "PATH": f"{self._programs}:{os.environ['PATH']}",
             "REDIS_URL": f"redis://127.0.0.1:{self._port}",
         }
-        return subprocess.run(
-            command, shell=True, cwd=ROOT, env=env, check=True, capture_output=True, text=True, timeout=60
-        ).stdout
 
     async def accept(self, numbers: range) -> None:
         for number in numbers:
@@ -196,3 +212,24 @@ async def test_a_data_directory_that_is_not_empty_and_a_broken_snapshot_are_refu
         drill.run(RESTORE)
     assert "could not be restored" in broken.value.stderr
     assert list(drill.data.iterdir()) == []
+
+
+async def test_an_interrupted_restore_leaves_the_directory_and_no_server(drill: Drill) -> None:
+    drill.run(SNAPSHOT)
+    drill.destroy_redis()
+    script = drill.begin_restore()
+    await until((drill.data / "dump.rdb").exists)
+    script.terminate()
+    assert script.wait(timeout=30) == 1
+    assert list(drill.data.iterdir()) == []
+    assert not servers_of(drill.data)
+
+
+def servers_of(directory: Path) -> list[str]:
+    """Return the command lines of the processes that work in a directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").resolve() == directory:
+                found.append((process / "cmdline").read_text())
+    return found
