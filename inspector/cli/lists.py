@@ -36,7 +36,7 @@ def read_page(context: Context, read: Callable[[Partitions], Awaitable[T]]) -> T
 
 
 def words_of(criteria: Struct, names: Iterable[str]) -> list[str]:
-    """Those of the criteria that are set, as options of a command line."""
+    """Return the criteria that are set, as options of a command line."""
     return [word for name in names if (value := getattr(criteria, name)) for word in (f"--{name}", value)]
 
 

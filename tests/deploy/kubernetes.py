@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from tests.deploy.containers import ROOT, Container
+from tests.programs import KUBECTL, needs
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
@@ -22,15 +20,12 @@ SCHEMAS: dict[str, Any] = json.loads((Path(__file__).parent / "schemas" / "kuber
 
 Object = dict[str, Any]
 
-needs_kustomize = pytest.mark.skipif(
-    not (shutil.which("kustomize") or shutil.which("kubectl")), reason="neither kustomize nor kubectl is installed"
-)
+needs_kubectl = needs(KUBECTL)
 
 
 def render(folder: Path) -> list[Object]:
     """Return the objects of a folder with a kustomization.yaml."""
-    command = ["kustomize", "build"] if shutil.which("kustomize") else ["kubectl", "kustomize"]
-    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False, env=os.environ)
+    done = subprocess.run([KUBECTL, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.deploy.containers import ROOT, Host, process, wait_for
+from tests.programs import needs
 
 FOLDER = ROOT / "deploy" / "prometheus"
 RULES: list[dict[str, Any]] = [
@@ -25,10 +25,7 @@ RULES: list[dict[str, Any]] = [
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 METRICS = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
 
-needs_prometheus = pytest.mark.skipif(
-    not (shutil.which("promtool") and shutil.which("prometheus")),
-    reason="prometheus is not installed (apt-get install prometheus)",
-)
+needs_prometheus = needs("promtool", "prometheus")
 
 
 def queries(dashboard: Path) -> list[str]:

@@ -25,6 +25,7 @@ from tests.key_check import undeclared
 from tests.launcher.running import Running, hookline
 from tests.launcher.stack import Stack
 from tests.ports import free_port
+from tests.programs import needs
 from tests.redis_server import RedisServer
 from tests.sink import Sink, running_sink
 from tests.until import until
@@ -47,7 +48,7 @@ channel = "crm"
 SENT, WAITING, QUEUED, AFTER, SPILLED = (range(first, first + 4) for first in (0, 10, 20, 30, 40))
 """Numbers of the webhooks, by what they were when the snapshot was taken, or by what came after it."""
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
+pytestmark = needs("redis-cli")
 
 
 class Drill:

@@ -20,8 +20,9 @@ from launcher.config.config import load
 from sources.secret import Secret
 from tests.deploy.compose import Redis, container, health_check, mounted_config
 from tests.deploy.containers import Host, wait_for
+from tests.programs import needs
 
-needs_redis_cli = pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
+needs_redis_cli = needs("redis-cli")
 
 
 @pytest.fixture

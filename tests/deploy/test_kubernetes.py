@@ -23,7 +23,7 @@ from tests.deploy.kubernetes import (
     Object,
     faults,
     named,
-    needs_kustomize,
+    needs_kubectl,
     overlay,
     pod,
     render,
@@ -31,7 +31,7 @@ from tests.deploy.kubernetes import (
 )
 from worker.settings import Settings as WorkerSettings
 
-pytestmark = needs_kustomize
+pytestmark = needs_kubectl
 EVENTS_A_WORKER = 3_500
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.deploy.compose import Redis
 from tests.deploy.containers import Container, Host, wait_for
-from tests.deploy.kubernetes import FOLDER, Object, container, needs_kustomize, overlay, pod, workloads
+from tests.deploy.kubernetes import FOLDER, Object, container, needs_kubectl, overlay, pod, workloads
 
-pytestmark = needs_kustomize
+pytestmark = needs_kubectl
 
 
 @pytest.fixture

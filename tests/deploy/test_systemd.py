@@ -13,13 +13,14 @@ from inspector.site import STOP_S
 from launcher.composition.components import _MARGIN_S as MARGIN_S
 from receiver.settings import Settings as ReceiverSettings
 from tests.deploy.containers import ROOT
+from tests.programs import needs
 from worker.settings import Settings as WorkerSettings
 
 FOLDER = ROOT / "deploy" / "systemd"
 UNITS = ("hookline-receiver", "hookline-worker@1", "hookline-inspector")
 PROGRAM = "/opt/hookline/bin/hookline"
 
-needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+needs_systemd = needs("systemd-analyze")
 
 
 def values(unit: str, key: str) -> list[str]:

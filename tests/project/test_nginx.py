@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -23,15 +21,16 @@ from broker.redis.client import Client
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign
 from tests.ports import free_port
+from tests.programs import find, needs
 from tests.receiver.serving import SECRET, Served, serving, stored
 from tests.until import until
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+NGINX = find("nginx")
 BODY = b'{"a":1}'
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+pytestmark = needs("nginx")
 
 
 class Proxied:

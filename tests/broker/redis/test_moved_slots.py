@@ -87,7 +87,8 @@ async def test_a_client_follows_a_slot_that_was_moved(cluster: Cluster, redis: C
 async def test_a_script_runs_wholly_or_not_at_all_while_its_slot_is_moved(
     pairs: dict[str, Cluster], server: str
 ) -> None:
-    pair = pairs.get(server) or pytest.skip(f"this machine has no {server}")
+    server_path(server)  # skips the test where this machine has none
+    pair = pairs[server]
     pair.flush()
     client = connect(Settings(url=pair.url))
     await stream.append(client, [BODY], Confirmation())

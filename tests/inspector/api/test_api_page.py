@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from broker.redis.client import Client
 from tests.inspector.api.calling import TOKENS, add_few, calling
+from tests.programs import needs
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
 
@@ -20,10 +17,8 @@ PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 COMMANDS = re.findall(r"```sh\n(curl.*?)```", PAGE, re.DOTALL)
 
 
+@needs("curl")
 async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: Client) -> None:
-    if not shutil.which("curl"):
-        assert not os.environ.get("CI"), "no curl is installed"
-        pytest.skip("no curl is installed")
     await add_few(redis, 2)
     async with calling(redis_server) as api:
         environ = {"API": f"{api.served.url}/api/v1", "TOKEN": TOKENS["ann"], "PATH": "/usr/bin:/bin"}

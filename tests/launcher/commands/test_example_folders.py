@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.deploy.kubernetes import faults, named, needs_kustomize, render
+from tests.deploy.kubernetes import faults, named, needs_kubectl, render
 from tests.launcher.running import ROOT, Running, environment, hookline
 from tests.ports import free_port
 from tests.until import until
@@ -169,7 +169,7 @@ async def test_high_volume_goes_through_all_partitions_and_a_dead_letter_raises_
         assert trial.printed("target").count("/events crm") > 400
 
 
-@needs_kustomize
+@needs_kubectl
 def test_the_overlay_of_high_volume_is_valid_and_has_the_config_of_its_folder() -> None:
     objects = render(EXAMPLES / "high-volume")
     assert [fault for each in objects for fault in faults(each)] == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from tests.inspector.stack import running_receiver
 from tests.launcher.running import Running
 from tests.launcher.stack import Stack
 from tests.ports import free_port
+from tests.programs import needs
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -219,9 +219,7 @@ async def test_a_port_that_is_taken_is_one_clear_line(ports: Ports) -> None:
             worker.kill()
 
 
-@pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not on PATH (apt-get install prometheus)"
-)
+@needs("promtool")
 async def test_promtool_finds_nothing_wrong_with_any_metric(ports: Ports) -> None:
     async with running_receiver() as crm:
         await ports.start(crm.url)

@@ -13,6 +13,7 @@ from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.redis.client import Client
 from receiver.ingress.http_protocol import MAX_HEADER_BYTES, MAX_REQUEST_LINE_BYTES
 from runtime.listening_socket import listen
+from tests.programs import THIS_MACHINE
 from tests.receiver.raw import BODY, GOOD, LENGTH, connected, head, statuses
 from tests.receiver.serving import PATH, Served, serving, stored
 from tests.until import until
@@ -165,7 +166,7 @@ async def test_a_bad_head_behind_a_good_request_is_counted_for_no_source(served:
     assert await refused(redis) is None
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 on this machine")
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason=f"{THIS_MACHINE}IPv6")
 async def test_two_colons_listen_on_ipv4_and_ipv6(redis: Client) -> None:
     async with serving(redis, host="::") as served:
         for address in ("127.0.0.1", "::1"):
@@ -178,6 +179,6 @@ async def test_two_colons_listen_on_ipv4_and_ipv6(redis: Client) -> None:
 
 def test_a_single_ipv6_address_is_listened_on_alone() -> None:
     if not socket.has_ipv6:
-        pytest.skip("no IPv6 on this machine")
+        pytest.skip(f"{THIS_MACHINE}IPv6")
     with listen("::1", 0) as listener, pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5)
