@@ -116,7 +116,8 @@ class OidcSignIn:
         name, groups = claims.get(settings.name_claim), claims.get(settings.groups_claim, ())
         if not isinstance(name, str):
             return _refused(f"the ID token has no claim {settings.name_claim} with a name")
-        if settings.name_claim == "email" and claims.get("email_verified") is False:
+        # Some providers write it as a text.
+        if settings.name_claim == "email" and str(claims.get("email_verified")).lower() == "false":
             return _refused("the e-mail address is not verified")
         if isinstance(groups, str):
             groups = [groups]

@@ -45,7 +45,13 @@ async def oidc() -> AsyncIterator[OidcProvider]:
 
 @asynccontextmanager
 async def inspector(
-    redis_server: RedisServer, issuer: str, *, users: bool = True, secret: str = SECRET, public_url: str = ""
+    redis_server: RedisServer,
+    issuer: str,
+    *,
+    users: bool = True,
+    secret: str = SECRET,
+    public_url: str = "",
+    name_claim: str = "preferred_username",
 ) -> AsyncIterator[Served]:
     port = free_port()
     settings = OidcLogin(
@@ -56,6 +62,7 @@ async def inspector(
         read_groups=("support",),
         operate_groups=("operators",),
         reveal_groups=("privacy",),
+        name_claim=name_claim,
     )
     async with serving(redis_server.url, users=USERS if users else {}, port=port, oidc=settings) as served:
         yield served
@@ -190,6 +197,19 @@ async def test_a_token_that_is_not_for_this_login_lets_no_user_in(
     assert answer.status == 403
     assert reason in answer.text
     assert SESSION not in answer.cookies
+
+
+async def test_an_address_that_the_provider_calls_unverified_is_no_name(
+    redis_server: RedisServer, oidc: OidcProvider
+) -> None:
+    async with inspector(redis_server, oidc.issuer, name_claim="email") as served, served.browser() as browser:
+        for unverified in (False, "false", "False"):
+            oidc.claims |= {"email": "boss@example.com", "email_verified": unverified}
+            answer = await log_in(browser)
+            assert (answer.status, "not verified" in answer.text) == (403, True)
+        for verified in ("true", True, None):
+            oidc.claims["email_verified"] = verified
+            assert SESSION in (await log_in(browser)).cookies
 
 
 def unsigned(claims: Mapping[str, Any]) -> str:
