@@ -14,7 +14,8 @@ if held_since_ms then
   local open_until_ms, paused_since_ms = unpack(redis.call('HMGET', K.channel_state, 'open_until_ms', 'paused_since_ms'))
   if paused_since_ms then return 'paused' end
   if moment(open_until_ms) > 0 then return 'open' end
-  held_ms = held_ms + math.max(0, now - tonumber(held_since_ms))
+  local since_ms = tonumber(held_since_ms)
+  if since_ms > 0 then held_ms = held_ms + math.max(0, now - since_ms) end -- Hookline writes no other time
 elseif not due_ms then
   return 'gone'
 elseif tonumber(due_ms) <= now then
