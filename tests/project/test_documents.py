@@ -149,6 +149,14 @@ def test_a_link_between_documents_has_a_target(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_line_of_a_document_is_longer_than_120_characters(document: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert not [
+        line for line in text.splitlines() if len(line) > 120 and not line.lstrip().startswith(("|", "!["))
+    ]
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
