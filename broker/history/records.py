@@ -7,9 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from broker.redis.scripting.scripts import BASE, Part
+from broker.redis.scripting.scripts import STREAMS, Part
 
-RECORDING = Part("history/recording", parts=(BASE,), keys=("history",))
+RECORDING = Part("history/recording", parts=(STREAMS,), keys=("history",))
 
 Fate = Literal["n", "d", "r", "-", "x"]
 """The letter for what a step did with a row. n: it is new. d: its event is a duplicate. r: it is a duplicate that

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripting.scripts import BASE, FULL, Part, Script
+from broker.redis.scripting.scripts import FULL, STREAMS, Part, Script
 
-AUDIT = Part("monitoring/audit", parts=(BASE,), keys=("audit",))
+AUDIT = Part("monitoring/audit", parts=(STREAMS,), keys=("audit",))
 _APPEND_AUDIT = Script("monitoring/append_audit", parts=(FULL, AUDIT), keys=("audit",), args=("audit_entry",))
 
 _encode = msgspec.msgpack.Encoder().encode

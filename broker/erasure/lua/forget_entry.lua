@@ -6,7 +6,8 @@
 drain_when_full()
 local pending = redis.pcall('XPENDING', K.stream, GROUP, entry, entry, 1)
 if not pending.err and #pending > 0 then return -1 end
-if redis.call('XDEL', K.stream, entry) == 0 then return 0 end
+if #redis.call('XRANGE', K.stream, entry, entry) == 0 then return 0 end
 if staying > 0 then queue_batch(staying, blob, any_age == 1, origin, places) end
+redis.call('XDEL', K.stream, entry)
 count({ queued = -leaving, dead_at_intake = leaving, forgotten = leaving })
 return 1

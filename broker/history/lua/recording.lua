@@ -8,9 +8,9 @@ local function record(field, rows, fates)
   local letters = table.concat(fates)
   if not letters:find('[^-]') then return end
   if letters:find('[^n]') then
-    redis.call('XADD', K.history, 'MAXLEN', '~', HISTORY_TAIL_MAX, '*', field, rows, 'f', letters)
+    append_record(K.history, 'MAXLEN', '~', HISTORY_TAIL_MAX, '*', field, rows, 'f', letters)
   else
-    redis.call('XADD', K.history, 'MAXLEN', '~', HISTORY_TAIL_MAX, '*', field, rows)
+    append_record(K.history, 'MAXLEN', '~', HISTORY_TAIL_MAX, '*', field, rows)
   end
   redis.call('EXPIRE', K.history, HISTORY_TAIL_TTL_S)
 end

@@ -6,11 +6,14 @@
 -- Returns 1, or 0 where another worker committed or split the entry before.
 -- Run twice: nothing changes.
 drain_when_full()
-if redis.call('XACK', K.stream, GROUP, entry) == 0 then return 0 end
-redis.call('XDEL', K.stream, entry)
+local pending = redis.pcall('XPENDING', K.stream, GROUP, entry, entry, 1)
+if pending.err or #pending == 0 then return 0 end
 for i = 1, #batches do
   local bodies, blob, places = unpack(batches[i])
   queue_batch(bodies, blob, any_age == 1, origin, places)
 end
+-- After the new ones: Redis refuses these if another program wrote the highest possible id.
+redis.call('XACK', K.stream, GROUP, entry)
+redis.call('XDEL', K.stream, entry)
 count({ accepted = further, queued = further })
 return 1

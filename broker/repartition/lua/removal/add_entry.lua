@@ -5,6 +5,7 @@
 -- Run twice: 0 the second time.
 drain_when_full()
 if not is_moving(layout) then return -1 end
-if redis.call('HSETNX', K.repartition_in, name, 1) == 0 then return 0 end
+if redis.call('HEXISTS', K.repartition_in, name) == 1 then return 0 end
 queue_batch(bodies, blob, any_age == '1', origin, places)
+redis.call('HSET', K.repartition_in, name, 1)
 return 1
