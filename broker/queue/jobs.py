@@ -190,7 +190,7 @@ class Claimant(NamedTuple):
 
 
 NO_CLAIMANT = Claimant("", 0, 0)
-"""Takes no jobs."""
+"""A worker that takes no jobs now."""
 
 
 class Claimed(NamedTuple):

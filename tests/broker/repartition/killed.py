@@ -36,10 +36,12 @@ def kill_before(script: Script) -> None:
     """Kill this process before it runs a script."""
     send = PrimaryConnection.send_packed_command
 
-    async def checked(self: PrimaryConnection, command: bytes | Sequence[bytes], *args: Any) -> None:
+    async def checked(
+        self: PrimaryConnection, command: bytes | Sequence[bytes], *args: Any, **options: Any
+    ) -> None:
         if script.sha.encode() in (command if isinstance(command, bytes) else b"".join(command)):
             os.kill(os.getpid(), signal.SIGKILL)
-        await send(self, command, *args)
+        await send(self, command, *args, **options)
 
     PrimaryConnection.send_packed_command = checked  # type: ignore[method-assign, assignment]
 
