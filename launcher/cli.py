@@ -53,7 +53,7 @@ _LAZY_COMMANDS = {
     ),
     "dead": _LazyCommand("inspector.cli", "dead", "Find, inspect, replay and discard dead letters."),
     "groups": _LazyCommand("inspector.cli", "groups", "List, resolve, mute and assign groups of dead letters."),
-    "audit": _LazyCommand("inspector.cli", "audit", "Show who did what to dead letters."),
+    "audit": _LazyCommand("inspector.cli", "audit", "Show who did what: replays, reveals, pauses, logins."),
     "forget": _LazyCommand("inspector.cli", "forget", "Remove the data of a person."),
     "channel": _LazyCommand("inspector.cli", "channel", "List, pause and resume channels."),
     "redis": _LazyCommand("launcher.commands.redis", "app", "Manage the namespace in Redis."),
