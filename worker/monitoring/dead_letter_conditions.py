@@ -2,10 +2,11 @@
 
 Letters of groups that people have muted count for no alert, and those of resolved groups not for dead_total.
 
-dead_new a failure group without any dead letter for a month; sent once, ends with the last dead letter or in a day
-dead_rate at least dead_per_minute new dead letters a minute, averaged over five minutes dead_total at least
-dead_total dead letters are stored dead_purged dead letters were removed because of their age or number; sent once,
-shown for a day
+dead_new     a failure group without any dead letter for a month, or since it was resolved; sent once, ends with
+             the last dead letter or in a day
+dead_rate    at least dead_per_minute new dead letters a minute, averaged over five minutes
+dead_total   at least dead_total dead letters are stored
+dead_purged  dead letters were removed because of their age or number; sent once, shown for a day
 
 The texts show the class of an error and not its text, which may quote the webhook.
 """
