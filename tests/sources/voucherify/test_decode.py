@@ -264,6 +264,20 @@ def _outcome(body: bytes) -> object:
         return str(error), error.path
 
 
+def test_the_body_before_does_not_change_an_event() -> None:
+    event = {key: SAMPLE["event"][key] for key in ("id", "created_at")}
+    # In the second body, another text is where the name is in the first.
+    alike = [{**event, "type": NAME}, {**event, "type": "customer.created", "note": NAME}]
+    bodies = [compact(changed(event=each)) for each in alike]
+    bodies += [compact(webhook(name, PAYLOADS[name])) for name in sorted(PAYLOADS)[:9]]
+    bodies += [json.dumps(SAMPLE, indent=1).encode(), VOUCHERIFY.sample(8, NAME)]
+    events = [VOUCHERIFY.decode(BOM_UTF8 + body, "") for body in bodies]  # decoded completely
+    for before in bodies:
+        for body, expected in zip(bodies, events, strict=True):
+            VOUCHERIFY.decode(before, "")
+            assert VOUCHERIFY.decode(body, "") == expected
+
+
 def test_templates_see_every_key_of_the_payload() -> None:
     view = VOUCHERIFY.view(json.dumps(changed(data={"anything": {"at": "all"}})).encode())
     assert view == {"anything": {"at": "all"}}
