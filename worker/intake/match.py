@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -97,7 +97,7 @@ class RuleMatcher:
                 key = ""
             yield route, f"key\x1f{key}" if key else identity
 
-    def _digest_event(self, rule: Rule, seen: Mapping[str, Any], decoded: DecodedEvent) -> _DigestEvent:
+    def _digest_event(self, rule: Rule, seen: dict[str, Any], decoded: DecodedEvent) -> _DigestEvent:
         """The digest that the event belongs to, and what it adds to it. Raises RenderError."""
         assert rule.digest is not None
         body, event = decoded.body, decoded.event

@@ -101,7 +101,7 @@ class Renderer:
         compiled = self._of(rule)
         return compiled.when is not None or compiled.key is not None or compiled.digest_key is not None
 
-    def when_is_true(self, rule: str, seen: Mapping[str, Any]) -> bool:
+    def when_is_true(self, rule: str, seen: dict[str, Any]) -> bool:
         """Evaluate the rule's `when`; True for a rule without one. Raises RenderError."""
         when = self._of(rule).when
         return when is None or when.is_true(seen)
@@ -119,7 +119,7 @@ class Renderer:
             raise RenderError(f"key of rule {rule!r}: it is empty", "key")
         return key
 
-    def digest_key(self, rule: str, seen: Mapping[str, Any]) -> str:
+    def digest_key(self, rule: str, seen: dict[str, Any]) -> str:
         """Evaluate the key of the rule's digest, "" for a rule without one. Raises RenderError."""
         expression = self._of(rule).digest_key
         return expression.text(seen) if expression else ""
@@ -132,7 +132,7 @@ class Renderer:
         """Return whether the rule has a digest. Raises RenderError."""
         return self._of(rule).digest_key is not None
 
-    def subject(self, rule: str, seen: Mapping[str, Any]) -> str:
+    def subject(self, rule: str, seen: dict[str, Any]) -> str:
         """Evaluate the rule's `latest_only`, "" for a rule without one. Raises RenderError."""
         expression = self._of(rule).latest_only
         return expression.text(seen) if expression else ""

@@ -5,10 +5,13 @@ Beyond it, TooMuchError is raised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
+from jinja2 import Environment
 from jinja2.exceptions import SecurityError
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 
 MAX_STEPS = 100_000
@@ -40,6 +43,28 @@ class CountedContext(Context):
 
     steps_left = MAX_STEPS
     work_left = MAX_WORK
+
+    # As Jinja2's, which spends most of its time on what few templates use.
+    def __init__(
+        self,
+        environment: Environment,
+        parent: dict[str, Any],
+        name: str | None,
+        blocks: Mapping[str, Callable[[Context], Iterator[str]]],
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 - named as jinja2 calls it
+    ) -> None:
+        self.parent = parent
+        self.vars: dict[str, Any] = {}
+        self.environment = environment
+        self.exported_vars: set[str] = set()
+        self.name = name
+        self.globals_keys = set(globals) if globals else set()
+        self.blocks = {block: [render] for block, render in blocks.items()} if blocks else {}
+
+    @cached_property
+    def eval_ctx(self) -> EvalContext:  # type: ignore[override]
+        """The state of escaping, which filters may ask for."""
+        return EvalContext(self.environment, self.name)
 
 
 def count_steps(context: Context, steps: int) -> None:

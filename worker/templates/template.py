@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
-from jinja2 import Environment, TemplateError, TemplateSyntaxError, UndefinedError, meta
+from jinja2 import Environment, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2 import Template as CompiledTemplate
+from jinja2.parser import Parser
 from jinja2.runtime import Context
 
 from worker.templates.budget import printed
 from worker.templates.formats import Formats
 from worker.templates.sandbox import Sandbox
 from worker.templates.undefined import MissingName, hint
-
-T = TypeVar("T")
 
 
 class RenderError(Exception):
@@ -35,18 +34,19 @@ class Template:
         """what: its name in errors. Raises where it does not compile; `fault` returns that error as text."""
         self._what = what
         environment = _environment(formats, is_html)
-        self.names = meta.find_undeclared_variables(environment.parse(source)) | environment.globals.keys()
-        """The names that it may read; a payload's key takes precedence over one of Jinja's functions."""
+        self.names = _names(environment.parse(source))
+        """The names that it reads; a payload's key takes precedence over one of Jinja's functions."""
 
         self._template = environment.from_string(source)
-        self._globals = dict(self._template.globals)  # each rendering adds to them, slow for a ChainMap
+        self._functions = _functions(environment, self.names)
 
     def text(self, seen: dict[str, Any]) -> str:
         """Render the template. Raises RenderError, which names a missing key."""
         template = self._template
         # As Jinja2's `render` does, which also copies its arguments and rewrites a traceback that is not shown.
         try:
-            return template.environment.concat(template.root_render_func(_context(template, self._globals | seen)))
+            context = _context(template, self._functions, seen)
+            return template.environment.concat(template.root_render_func(context))
         except Exception as error:  # noqa: BLE001 - see `_error`
             raise _error(self._what, error, seen) from None
 
@@ -64,32 +64,55 @@ class Expression:
     def __init__(self, what: str, source: str, formats: Formats) -> None:
         """what: its name in errors. Raises where it does not compile; `fault` returns that error as text."""
         self._what = what
-        expression = _environment(formats, is_html=False).compile_expression(source, undefined_to_none=False)
+        environment = _environment(formats, is_html=False)
+        expression = environment.compile_expression(source, undefined_to_none=False)
         self._template = expression._template  # noqa: SLF001 - see `_value`
-        self._globals = dict(self._template.globals)
+        self._functions = _functions(environment, _names(_parsed_expression(environment, source)))
 
-    def is_true(self, seen: Mapping[str, Any]) -> bool:
+    def is_true(self, seen: dict[str, Any]) -> bool:
         """Evaluate the expression as a condition. Raises RenderError, which names a missing key."""
-        return _evaluate(self._what, lambda: bool(self._value(seen)), seen)
+        try:
+            return bool(self._value(seen))
+        except Exception as error:  # noqa: BLE001 - see `_error`
+            raise _error(self._what, error, seen) from None
 
-    def text(self, seen: Mapping[str, Any]) -> str:
+    def text(self, seen: dict[str, Any]) -> str:
         """Evaluate the expression as a text. Raises RenderError, also where the text is empty."""
-        value = _evaluate(self._what, lambda: self._value(seen), seen)
-        text = "" if value is None else _evaluate(self._what, lambda: str(printed(value)), seen)
+        try:
+            value = self._value(seen)
+            text = "" if value is None else str(printed(value))
+        except Exception as error:  # noqa: BLE001 - see `_error`
+            raise _error(self._what, error, seen) from None
         if not text.strip():
             raise RenderError(f"{self._what}: its value is empty", _part(self._what))
         return text
 
-    def _value(self, seen: Mapping[str, Any]) -> Any:
+    def _value(self, seen: dict[str, Any]) -> Any:
         # As Jinja2 does, whose own call spends most of its time on copies of the names.
-        context = _context(self._template, {**self._globals, **seen})
+        context = _context(self._template, self._functions, seen)
         for _ in self._template.root_render_func(context):
             pass
         return context.vars["result"]
 
 
-def _context(template: CompiledTemplate, names: dict[str, Any]) -> Context:
+def _parsed_expression(environment: Environment, source: str) -> nodes.Template:
+    """An expression as a template that writes its value."""
+    return nodes.Template([nodes.Output([Parser(environment, source, state="variable").parse_expression()])])
+
+
+def _names(parsed: nodes.Template) -> frozenset[str]:
+    """The names in a template, also those that it gives to values itself."""
+    return frozenset(node.name for node in parsed.find_all(nodes.Name))
+
+
+def _functions(environment: Environment, names: Set[str]) -> dict[str, Any]:
+    """The functions of Jinja2 that are among these names."""
+    return {name: function for name, function in environment.globals.items() if name in names}
+
+
+def _context(template: CompiledTemplate, functions: dict[str, Any], seen: dict[str, Any]) -> Context:
     environment = template.environment
+    names = functions | seen if functions else seen  # Jinja2 does not change them
     return environment.context_class(environment, names, template.name, template.blocks)
 
 
@@ -114,13 +137,6 @@ def _environment(formats: Formats, is_html: bool) -> Environment:
     environment = Sandbox(undefined=MissingName, autoescape=is_html)
     environment.filters.update(formats.filters())
     return environment
-
-
-def _evaluate(what: str, evaluate: Callable[[], T], seen: Mapping[str, Any]) -> T:
-    try:
-        return evaluate()
-    except Exception as error:  # noqa: BLE001 - see `_error`
-        raise _error(what, error, seen) from None
 
 
 def _error(what: str, error: Exception, seen: Mapping[str, Any]) -> RenderError:
