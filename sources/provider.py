@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -62,6 +62,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     decode: Decode
     view: Callable[[bytes], Mapping[str, Any]]
     """The payload of a body with all its keys, as templates see it. Raises DecodeError."""
+
+    excerpt: Callable[[Iterable[str]], Callable[[bytes], Mapping[str, Any]]] | None = None
+    """(keys) -> a faster `view`, which may leave out other keys. None: there is no faster one."""
 
     sample: Callable[[int, str], bytes]
     """(number, event name) -> a body as the provider would send it; each number is a different event."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -51,6 +51,11 @@ def view(body: bytes) -> Mapping[str, Any]:
     """The whole body as templates see it; anything but an object is under `payload`. Raises DecodeError."""
     content = parse_json(body, as_written=True)
     return content if isinstance(content, dict) else {"payload": content}
+
+
+def object_with(keys: Iterable[str]) -> Any:
+    """The type of a JSON object of which msgspec decodes these keys, where it has them, and skips the others."""
+    return TypedDict("_Excerpt", dict.fromkeys(keys, Any), total=False)  # type: ignore[operator]
 
 
 def split_array(body: bytes) -> list[bytes]:

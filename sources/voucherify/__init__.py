@@ -3,7 +3,7 @@
 from sources.provider import Provider
 from sources.voucherify.addresses import ADDRESSES
 from sources.voucherify.api import API
-from sources.voucherify.decoding.decode import decode, payload_json, view
+from sources.voucherify.decoding.decode import decode, excerpt, payload_json, view
 from sources.voucherify.decoding.event_names import url_event
 from sources.voucherify.decoding.typed_payload import model
 from sources.voucherify.drift import compare
@@ -24,6 +24,7 @@ VOUCHERIFY = Provider(
     verify=verify,
     decode=decode,
     view=view,
+    excerpt=excerpt,
     payload_json=payload_json,
     sample=sample,
     sample_event="customer.voucher.loyalty_card.points_added",

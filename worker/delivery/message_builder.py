@@ -54,14 +54,12 @@ class MessageBuilder:
             return True
         if payload is None:
             payload = self.kind(body.source).view(body.body)
-        elif isinstance(payload, Payload):
-            payload = payload.decoded()
-        seen = seen_by_templates(payload, event=notification.event, source=body.source)
-        if not self._renderer.when_is_true(rule, seen):
-            return False
-        self._renderer.key(rule, seen)
-        self._renderer.digest_key(rule, seen)
-        return True
+        seen = seen_by_templates(self._renderer.read(rule, payload), event=notification.event, source=body.source)
+        try:
+            return self._renderer.is_wanted(rule, seen)
+        except RenderError:
+            seen = seen_by_templates(dict(payload), event=notification.event, source=body.source)
+            return self._renderer.is_wanted(rule, seen)  # so that the error lists all keys
 
     def message_if_wanted(self, notification: Notification, *, attempt: int) -> Message | Skipped | Dead:
         """The message, or the outcome without sending: see `outcome_if_unwanted`."""

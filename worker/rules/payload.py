@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypedDict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from sources.errors import DecodeError
+from sources.shared.json_body import object_with
 from sources.written_number import WrittenNumber
 
 _whole = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
@@ -16,11 +17,12 @@ _whole = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 class Payload(Mapping[str, Any]):
     """A JSON object that is decoded when it is first read. Reading it may raise DecodeError."""
 
-    __slots__ = ("_decoded", "json")
+    __slots__ = ("_decoded", "_excerpt", "json")
 
     def __init__(self, json: bytes) -> None:
         self.json = json
         self._decoded: dict[str, Any] | None = None
+        self._excerpt: tuple[Excerpt, Mapping[str, Any]] | None = None
 
     def __getitem__(self, key: str) -> Any:
         return self.decoded()[key]
@@ -36,6 +38,13 @@ class Payload(Mapping[str, Any]):
         """True if the whole object was decoded before."""
         return self._decoded is not None
 
+    def excerpt(self, excerpt: Excerpt) -> Mapping[str, Any]:
+        """Return some of the keys. Raises DecodeError."""
+        # The conditions of a rule and its texts read the same ones, one after the other.
+        if self._excerpt is None or self._excerpt[0] is not excerpt:
+            self._excerpt = excerpt, excerpt.of(self.json)
+        return self._excerpt[1]
+
     def decoded(self) -> dict[str, Any]:
         """The whole object as a plain dict, which must not be changed. Raises DecodeError."""
         if self._decoded is None:
@@ -50,12 +59,12 @@ class Excerpt:
     """Decodes some of a payload's keys, and skips the others."""
 
     def __init__(self, names: Collection[str]) -> None:
-        fields = TypedDict("fields", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
-        self._decode = msgspec.json.Decoder(fields, float_hook=WrittenNumber).decode
+        self._decode: Callable[[bytes], dict[str, Any]]
+        self._decode = msgspec.json.Decoder(object_with(names), float_hook=WrittenNumber).decode
 
-    def of(self, payload: Payload) -> Mapping[str, Any]:
-        """The keys that the payload has. Raises DecodeError."""
+    def of(self, json: bytes) -> Mapping[str, Any]:
+        """The keys that a JSON object has. Raises DecodeError."""
         try:
-            return self._decode(payload.json)
+            return self._decode(json)
         except (ValueError, RecursionError) as error:
             raise DecodeError(str(error)) from None

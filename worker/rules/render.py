@@ -11,6 +11,7 @@ from worker.rules.payload import Excerpt, Payload
 from worker.rules.retry import RetrySettings
 from worker.rules.rules import Rule, retry_of
 from worker.templates.formats import Formats
+from worker.templates.payload_keys import Keys, union
 from worker.templates.template import Expression, RenderError, Template
 
 __all__ = ["Message", "RenderError", "Rendered", "Renderer"]
@@ -80,9 +81,13 @@ class _Compiled:
         self.to = template("to", rule.to)
         self.subject = template("subject", rule.subject)
         self.html = template("html", rule.html, is_html=True)
-        templates = [template for template in (self.text, self.to, self.subject, self.html) if template]
-        names: frozenset[str] = frozenset().union(*(template.names for template in templates))
-        self.excerpt = Excerpt(names) if "data" not in names else None  # `data` is the whole payload
+        self.condition_keys = _keys(self.when, self.key, self.digest_key)
+        keys = union([self.condition_keys, _keys(self.text, self.to, self.subject, self.html)])
+        self.excerpt = None if keys is None else Excerpt(keys)
+
+
+def _keys(*parts: Template | Expression | None) -> Keys:
+    return union(part.keys for part in parts if part)
 
 
 class Renderer:
@@ -96,6 +101,10 @@ class Renderer:
         self.names = frozenset(self._rules)
         self._latest_only = {name for name, compiled in self._rules.items() if compiled.latest_only}
 
+    def condition_keys(self) -> Keys:
+        """Return the keys of a payload that the rules need for `when`, `key` and the key of a digest."""
+        return union(compiled.condition_keys for compiled in self._rules.values())
+
     def needs_payload(self, rule: str) -> bool:
         """Return whether the rule has a `when`, a `key` or a digest. Raises RenderError."""
         compiled = self._of(rule)
@@ -105,6 +114,14 @@ class Renderer:
         """Evaluate the rule's `when`; True for a rule without one. Raises RenderError."""
         when = self._of(rule).when
         return when is None or when.is_true(seen)
+
+    def is_wanted(self, rule: str, seen: dict[str, Any]) -> bool:
+        """Return whether the rule's `when` is true. Raises RenderError, also where a key of it fails."""
+        if not self.when_is_true(rule, seen):
+            return False
+        self.key(rule, seen)
+        self.digest_key(rule, seen)
+        return True
 
     def key(self, rule: str, seen: dict[str, Any]) -> str:
         """Render the rule's `key`, "" for a rule without one.
@@ -138,7 +155,7 @@ class Renderer:
         return expression.text(seen) if expression else ""
 
     def read(self, rule: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The keys of a payload that `render` needs: those that the rule's templates name, where it is JSON.
+        """The keys of a payload that the rule's templates read, where it is JSON; else all of them.
 
         Raises RenderError and DecodeError.
         """
@@ -146,7 +163,7 @@ class Renderer:
             return payload
         excerpt = None if payload.is_decoded else self._of(rule).excerpt
         # `data` must be a plain dict: the sandbox measures no other mapping, and filters accept no other.
-        return excerpt.of(payload) if excerpt else payload.decoded()
+        return payload.excerpt(excerpt) if excerpt else payload.decoded()
 
     def render(self, rule: str, seen: dict[str, Any]) -> Rendered:
         """Render the rule's templates. Raises RenderError, which names a missing key."""

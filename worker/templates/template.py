@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from jinja2.runtime import Context
 
 from worker.templates.budget import printed
 from worker.templates.formats import Formats
+from worker.templates.payload_keys import keys_read_by, names_in
 from worker.templates.sandbox import Sandbox
 from worker.templates.undefined import MissingName, hint
 
@@ -34,11 +35,12 @@ class Template:
         """what: its name in errors. Raises where it does not compile; `fault` returns that error as text."""
         self._what = what
         environment = _environment(formats, is_html)
-        self.names = _names(environment.parse(source))
-        """The names that it reads; a payload's key takes precedence over one of Jinja's functions."""
+        parsed = environment.parse(source)
+        self.keys = keys_read_by(parsed)
+        """The keys of a payload that it may read."""
 
         self._template = environment.from_string(source)
-        self._functions = _functions(environment, self.names)
+        self._functions = _functions(environment, parsed)
 
     def text(self, seen: dict[str, Any]) -> str:
         """Render the template. Raises RenderError, which names a missing key."""
@@ -67,7 +69,11 @@ class Expression:
         environment = _environment(formats, is_html=False)
         expression = environment.compile_expression(source, undefined_to_none=False)
         self._template = expression._template  # noqa: SLF001 - see `_value`
-        self._functions = _functions(environment, _names(_parsed_expression(environment, source)))
+        parsed = nodes.Template([nodes.Output([Parser(environment, source, state="variable").parse_expression()])])
+        self.keys = keys_read_by(parsed)
+        """The keys of a payload that it may read."""
+
+        self._functions = _functions(environment, parsed)
 
     def is_true(self, seen: dict[str, Any]) -> bool:
         """Evaluate the expression as a condition. Raises RenderError, which names a missing key."""
@@ -95,18 +101,9 @@ class Expression:
         return context.vars["result"]
 
 
-def _parsed_expression(environment: Environment, source: str) -> nodes.Template:
-    """An expression as a template that writes its value."""
-    return nodes.Template([nodes.Output([Parser(environment, source, state="variable").parse_expression()])])
-
-
-def _names(parsed: nodes.Template) -> frozenset[str]:
-    """The names in a template, also those that it gives to values itself."""
-    return frozenset(node.name for node in parsed.find_all(nodes.Name))
-
-
-def _functions(environment: Environment, names: Set[str]) -> dict[str, Any]:
-    """The functions of Jinja2 that are among these names."""
+def _functions(environment: Environment, parsed: nodes.Template) -> dict[str, Any]:
+    """The functions of Jinja2 that a template may use. A payload's key of the same name takes precedence."""
+    names = names_in(parsed)
     return {name: function for name, function in environment.globals.items() if name in names}
 
 

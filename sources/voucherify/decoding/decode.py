@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from sources.event import Event
-from sources.shared.json_body import parse_json
+from sources.shared.json_body import object_with, parse_json
 from sources.signed_request import NO_HEADERS, Headers
 from sources.voucherify.decoding.envelope import Wrapped, unwrap
 from sources.voucherify.decoding.event_names import identifying_name
@@ -168,6 +168,23 @@ def view(body: bytes) -> Mapping[str, Any]:
         pass  # decoding it completely finds the error, if there is one
     payload = unwrap(parse_json(body, as_written=True), "").payload
     return payload if isinstance(payload, dict) else {"payload": payload}
+
+
+def excerpt(keys: Iterable[str]) -> Callable[[bytes], Mapping[str, Any]]:
+    """A faster `view`: it reads these keys only, but all of them where the body has no envelope."""
+    envelope: Any = _AnyEnvelope[object_with(keys)]  # type: ignore[misc]
+    decode_some = msgspec.json.Decoder(envelope, float_hook=WrittenNumber).decode
+
+    def read(body: bytes) -> Mapping[str, Any]:
+        try:
+            if not body.isascii():
+                body.decode()  # see `decode`
+            payload: Mapping[str, Any] = decode_some(body).data
+        except (ValueError, RecursionError):
+            return view(body)
+        return payload
+
+    return read
 
 
 def payload_json(body: bytes) -> bytes:

@@ -295,9 +295,33 @@ def test_templates_see_every_key_of_the_payload() -> None:
     ],
 )
 def test_the_json_of_a_payload_is_what_templates_see_or_empty(body: bytes) -> None:
-    own = VOUCHERIFY.payload_json(body)
+    own, view = VOUCHERIFY.payload_json(body), VOUCHERIFY.view(body)
     assert own in body
-    assert not own or json.loads(own) == VOUCHERIFY.view(body)
+    assert not own or json.loads(own) == view
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        compact(webhook(NAME, PAYLOADS[NAME])),
+        json.dumps(changed(data={"anything": [1.0, "\u00e4"], "balance": 2.50}), indent=2).encode(),
+        compact(changed(data=[1])),
+        compact(PAYLOADS[NAME]),
+        b"[1]",
+    ],
+)
+def test_some_keys_of_a_payload_are_read_as_all_of_them_are(body: bytes) -> None:
+    assert VOUCHERIFY.excerpt is not None
+    some, view = VOUCHERIFY.excerpt({"balance", "payload", "absent"})(body), VOUCHERIFY.view(body)
+    assert {key: repr(view[key]) for key in some} == {key: repr(some[key]) for key in some}
+    assert some.keys() >= view.keys() & {"balance", "payload", "absent"}
+
+
+@pytest.mark.parametrize("body", [b"nope", compact(changed(data={"skipped": "?"})).replace(b"?", b"\xff")])
+def test_what_cannot_be_decoded_cannot_be_read_in_part(body: bytes) -> None:
+    assert VOUCHERIFY.excerpt is not None
+    with pytest.raises(DecodeError):
+        VOUCHERIFY.excerpt({"balance"})(body)
 
 
 def test_the_payload_of_an_envelope_is_available_as_json() -> None:
