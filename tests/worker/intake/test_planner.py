@@ -6,8 +6,11 @@ from broker.queue import batch
 from broker.queue.batch import RawBody
 from broker.queue.jobs import MAX_NOTIFICATIONS
 from broker.queue.stream import Entry
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.partitions import connect_all
 from sources import KINDS
 from tests.worker.conftest import first_plan, webhook
+from worker.intake.homes import Homes
 from worker.intake.planner import Planner
 from worker.rules.idempotency import idempotency_key
 from worker.rules.rules import DEFAULT_RULES, Rule, RuleBook
@@ -124,8 +127,22 @@ async def test_one_commit_keeps_as_dead_letters_only_so_many() -> None:
 
     plan = await first_plan(planner(), *[broken] * 10)
 
-    assert sum(len(processed.stored_letters) for processed in plan.processed) == 120
-    assert len(plan.entry_ids()) == 3
+    assert sum(len(processed.stored_letters) for processed in plan.processed) == 40
+    assert len(plan.entry_ids()) == 1
+
+
+async def test_one_step_processes_only_so_many_events_in_one_partition() -> None:
+    """Each of them occupies Redis, and a plan for several partitions has several steps."""
+    entries = [entry(*(webhook(n) for n in range(start, start + 64))) for start in range(0, 1280, 64)]
+
+    plan = await first_plan(planner(), *entries)
+    assert [len(processed.events) for processed in plan.processed] == [64] * 4
+
+    homes = Homes(connect_all(RedisSettings(url="redis://localhost", partitions=2)), 0)
+    plan = await anext(planner().plans(entries, homes))
+    steps = [sum(len(processed.events) for processed in plan.processed), plan.elsewhere[1].events()]
+    assert 256 <= max(steps) < 320
+    assert len(plan.entry_ids()) > 4
 
 
 async def test_an_identity_that_is_only_a_hash_is_remembered_for_the_provider_s_retries_and_no_longer() -> None:
