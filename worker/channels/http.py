@@ -21,20 +21,16 @@ from worker.channels.settings import HttpSettings
 from worker.channels.shared_timeout import SharedTimeout
 from worker.channels.signing import signer
 from worker.channels.tls import client_tls
-from worker.http.client import (
-    BrokenAnswer,
-    body_of,
-    certificate_error,
-    head_in_time,
-    open_session,
-    proxy_for,
-    url_as_written,
-)
+from worker.http.client import BrokenAnswer, Client, certificate_error, head_in_time
 from worker.http.responses import PASSING, retry_after_s
+from worker.http.urls import proxy_for, url_as_written
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.rules.render import Message
 
 _SHOWN_ANSWER = 200
+
+_MAX_BODY_WAIT_S = 1.0
+"""Longest wait in seconds for the body of an answer whose status is known: it only adds to the text of errors."""
 
 _encode = msgspec.json.Encoder(enc_hook=as_json).encode
 
@@ -47,10 +43,13 @@ class HttpChannel:
 
     def __init__(self, settings: HttpSettings) -> None:
         self.retry = settings.retry
-        self._url = _url(settings.url)
+        url = _url(settings.url)
+        proxy = _proxy(url, settings)
         self._sign = signer(settings)
-        proxy = _proxy(self._url, settings)
-        self._session = open_session(
+        self._target = url.raw_path_qs
+        self._client = Client(
+            "POST",
+            url,
             headers=_with_content_type(settings.headers),
             concurrency=settings.concurrency,
             proxy=proxy,
@@ -68,10 +67,9 @@ class HttpChannel:
         headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
         if message.traceparent:
             headers["traceparent"] = message.traceparent
-        data = aiohttp.BytesPayload(body)  # of plain bytes aiohttp would look for long what kind of body they are
         try:
             with self._timeout:
-                response = await self._session.post(self._url, data=data, headers=headers, allow_redirects=False)
+                answer = await self._client.send(self._target, headers, body)
         except TimeoutError as error:
             head = head_in_time(error)
             if head is not None:
@@ -81,16 +79,15 @@ class HttpChannel:
             return _broken(error)
         except (aiohttp.ClientError, OSError) as error:
             return _unanswered(error)
-        if response.closed and 200 <= response.status < 300:
-            # Nearly every answer: all of it is here, and its connection is given back. Its body changes nothing.
-            return Sent(response.status)
-        answer = await body_of(response, wait_s=self._timeout.s)
-        return outcome_of(response.status, response.headers, answer)
+        if answer.is_whole and 200 <= answer.status < 300:
+            return Sent(answer.status)  # nearly every answer: its body changes nothing
+        shown = await answer.read(wait_s=min(self._timeout.s, _MAX_BODY_WAIT_S))
+        return outcome_of(answer.status, answer.headers, shown)
 
     async def close(self) -> None:
         """Close the connections to the server."""
         self._timeout.close()
-        await self._session.close()
+        await self._client.close()
 
 
 def _url(text: str) -> URL:

@@ -19,16 +19,9 @@ from yarl import URL
 from sources.api import Api, LookUp
 from sources.api import Settings as ApiSettings
 from sources.written_number import WrittenNumber
-from worker.http.client import (
-    MAX_ANSWER_BYTES,
-    BrokenAnswer,
-    certificate_error,
-    head_in_time,
-    open_session,
-    proxy_for,
-    url_as_written,
-)
+from worker.http.client import MAX_ANSWER_BYTES, BrokenAnswer, Client, certificate_error, head_in_time
 from worker.http.responses import PASSING, Head, retry_after_s
+from worker.http.urls import proxy_for, url_as_written
 from worker.outcome import Dead, Retry
 
 _UNKNOWN_CACHE_S = 60.0
@@ -67,8 +60,11 @@ class ProviderApi:
         self._rate = AsyncLimiter(burst, burst / settings.rate_per_s)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._paused_until = 0.0
-        proxy, self._proxy_fault = _proxy(self._root)
-        self._session = open_session(
+        url = url_as_written(self._root)
+        proxy, self._proxy_fault = _proxy(url)
+        self._client = Client(
+            "GET",
+            url,
             headers={
                 **api.headers(settings.app_id, settings.token),
                 "Accept": "application/json",
@@ -103,7 +99,7 @@ class ProviderApi:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._session.close()
+        await self._client.close()
 
     def _start(self, lookup: LookUp) -> tuple[_Shared, asyncio.Task[Answer]]:
         shared = _Shared()
@@ -151,11 +147,13 @@ class ProviderApi:
             return _unanswered(lookup, error)
 
     async def _exchange(self, lookup: LookUp) -> Answer:
-        url = url_as_written(self._root + lookup.path)
-        async with self._session.get(url, allow_redirects=False) as response:
-            if response.status == 200:
-                return _object(lookup, await _read(response.content))
-            return self._without_body(lookup, response.status, response.headers)
+        answer = await self._client.send(url_as_written(self._root + lookup.path).raw_path_qs, {})
+        try:
+            if answer.status == 200:
+                return _object(lookup, await _read(answer.content))
+            return self._without_body(lookup, answer.status, answer.headers)
+        finally:
+            answer.release()
 
     def _from_head(self, lookup: LookUp, head: Head | None, otherwise: Retry) -> Answer:
         if head is None or head.status == 200:
@@ -181,10 +179,10 @@ class ProviderApi:
         return self._paused_until - time.monotonic()
 
 
-def _proxy(url: str) -> tuple[URL | None, str]:
+def _proxy(url: URL) -> tuple[URL | None, str]:
     """The proxy for a URL, and an error where the environment names one that cannot be used."""
     try:
-        return proxy_for(url_as_written(url)), ""
+        return proxy_for(url), ""
     except ValueError as error:
         return None, str(error)
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from worker.channels.http import HttpChannel
 from worker.channels.settings import HttpSettings
@@ -26,12 +27,12 @@ class Answers:
         self.pieces = pieces
         self.then = then
         self.url = ""
-        self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
         self.requests: list[bytes] = []
         self._over = asyncio.Event()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
+        self.writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -68,13 +69,13 @@ class Answers:
             server.close()
 
 
-async def outcome_by(answers: Answers, times: int = 1, **settings: Any) -> Outcome:
+async def outcome_by(answers: Answers, times: int = 1, message: Message = MESSAGE, **settings: Any) -> Outcome:
     async with answers.running():
         settings = {"url": answers.url, "timeout_s": 5.0, "allow_private": True} | settings
         channel = HttpChannel(HttpSettings(**settings))
         try:
             for _ in range(times):
-                outcome = await channel.send(MESSAGE)
+                outcome = await channel.send(message)
         finally:
             await channel.close()
     return outcome
@@ -183,7 +184,7 @@ async def test_a_body_that_comes_in_pieces_keeps_its_connection_and_is_shown() -
     outcome = await outcome_by(pieces, times=3)
     assert isinstance(outcome, Dead)
     assert outcome.answer == "first-last"
-    assert (len(pieces.requests), pieces.connections) == (3, 1)
+    assert (len(pieces.requests), len(pieces.writers)) == (3, 1)
 
 
 @pytest.mark.parametrize("status", [409, 421, 423])
@@ -191,3 +192,27 @@ async def test_a_key_that_is_still_being_processed_is_retried(status: int) -> No
     outcome = await outcome_by(Answers(head(f"{status} Later", "Content-Length: 0")))
     assert isinstance(outcome, Retry)
     assert outcome.error_class == f"Http{status}"
+
+
+async def test_an_answer_that_no_request_asked_for_is_not_the_answer_of_the_next() -> None:
+    answers = Answers(head("400 Bad Request", "Content-Length: 0"))
+    async with answers.running():
+        settings = HttpSettings(url=answers.url, timeout_s=5.0, allow_private=True)
+        channel, other = HttpChannel(settings), HttpChannel(settings)
+        outcomes = [await channel.send(MESSAGE)]
+        answers.writers[0].write(head("200 OK", "Content-Length: 0"))
+        outcomes.append(await other.send(MESSAGE))  # when this is answered, the first channel has those bytes
+        outcomes.append(await channel.send(MESSAGE))
+        await asyncio.gather(channel.close(), other.close())
+    assert [type(outcome) for outcome in outcomes] == [Dead, Dead, Dead]
+    assert len(answers.writers) == 3
+
+
+async def test_a_header_that_would_break_the_head_is_not_sent() -> None:
+    answers = Answers(head("200 OK", "Content-Length: 0"))
+    for settings in ({"headers": {"X-A": "a\r\nX-B: b"}}, {"headers": {"X-A\r\nX-B": "b"}}):
+        with pytest.raises(ValueError, match="line break"):
+            await outcome_by(answers, **settings)
+    with pytest.raises(ValueError, match="line break"):
+        await outcome_by(answers, message=structs.replace(MESSAGE, key="k\r\nX-B: b"))
+    assert not answers.requests

@@ -188,11 +188,18 @@ async def test_tls_goes_through_the_proxy(
     monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path
 ) -> None:
     async with answering() as proxy, answering(server_tls(authority)) as behind:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        url = f"https://localhost:{behind.port}/"
-        assert await sent(url, MESSAGE, MESSAGE, ca_file=str(tmp_path / "ca.pem")) == [Sent(200), Sent(200)]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://eve:pass@127.0.0.1:{proxy.port}")
+        url, key = f"https://ada:s3cret@localhost:{behind.port}/", {"X-Key": "s3cret"}
+        outcomes = await sent(url, MESSAGE, MESSAGE, ca_file=str(tmp_path / "ca.pem"), headers=key)
+        assert outcomes == [Sent(200), Sent(200)]
     assert proxy.lines == [f"CONNECT localhost:{behind.port} HTTP/1.1"]
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'eve:pass').decode()}\r\n" in proxy.heads[0]
     assert behind.lines == ["POST / HTTP/1.1"] * 2
+    # The proxy only connects: what is for the server goes through its connection.
+    login = base64.b64encode(b"ada:s3cret").decode()
+    for header in ("X-Key: s3cret\r\n", f"Authorization: Basic {login}\r\n"):
+        assert header in behind.heads[0]
+        assert header not in proxy.heads[0].replace("Proxy-", "")
 
 
 async def test_a_proxy_that_refuses_is_named_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
