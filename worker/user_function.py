@@ -6,12 +6,14 @@ It imports nothing but msgspec, so that a user's module, and the tests of it, im
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
 
 
-class Notification(Struct, frozen=True):
+@dataclass(frozen=True)
+class Notification:
     """The notification to send. The function gets it together with the idempotency key."""
 
     event: str

@@ -48,7 +48,8 @@ class AppriseChannel:
             return Retry(error=f"not done within {self._timeout_s:g} s", error_class="TimeoutError")
 
     async def close(self) -> None:
-        """Do nothing: each notification has its own connection."""
+        """Stop the timer: each notification has its own connection."""
+        self._executor.close()
 
     def _notify(self, url: str, message: Message) -> Outcome:
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from functools import partial
 from typing import TypeVar
+
+from worker.channels.shared_timeout import SharedTimeout
 
 T = TypeVar("T")
 
@@ -15,25 +17,37 @@ Release = Callable[[], None]
 
 
 class BoundedExecutor:
-    """At most `limit` calls at a time. A call that exceeds its time-out keeps its slot until it really ends."""
+    """At most `limit` calls at a time. A call that exceeds its time-out keeps its slot until it really ends.
+
+    Must be created in the running event loop.
+    """
 
     def __init__(self, limit: int, *, timeout_s: float) -> None:
         self._free = asyncio.Semaphore(limit)
-        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._timeout = SharedTimeout(timeout_s)
 
     async def run(self, start: Callable[[Release], asyncio.Future[T]]) -> T:
         """Start a call, and return or raise its result. Raises TimeoutError, also while no slot is free."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        async with asyncio.timeout_at(deadline) if self._free.locked() else nullcontext():
+        with self._timeout:
             await self._free.acquire()
-        call = start(self._free.release)
-        try:
-            await asyncio.wait({call}, timeout=deadline - asyncio.get_running_loop().time())
-            if not call.done():
-                raise TimeoutError
-            return call.result()
-        finally:
-            call.cancel()
+            call = start(self._free.release)
+            ended: asyncio.Future[None] = self._loop.create_future()
+            call.add_done_callback(partial(_report, ended))
+            try:
+                await ended  # not the call itself: at the time-out it may take long to end
+                return call.result()
+            finally:
+                call.cancel()
+
+    def close(self) -> None:
+        """Stop the timer. No call may be under way."""
+        self._timeout.close()
+
+
+def _report(ended: asyncio.Future[None], _call: asyncio.Future[T]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def in_task(call: Callable[[], asyncio.Task[T]]) -> Callable[[Release], asyncio.Future[T]]:

@@ -60,6 +60,7 @@ class FileChannel:
         """Wait for the write under way, and close the file."""
         if self._writer:
             await asyncio.wait([self._writer])
+        self._thread.close()
         self._file.close()
 
     async def _write_all(self) -> None:

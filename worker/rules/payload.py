@@ -9,9 +9,10 @@ import msgspec
 
 from sources.errors import DecodeError
 from sources.shared.json_body import object_with
-from sources.written_number import WrittenNumber
+from sources.written_number import WrittenNumber, as_plain_json
 
 _whole = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
+_whole_plain = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Payload(Mapping[str, Any]):
@@ -53,6 +54,15 @@ class Payload(Mapping[str, Any]):
             except (ValueError, RecursionError) as error:
                 raise DecodeError(str(error)) from None
         return self._decoded
+
+    def plain(self) -> dict[str, Any]:
+        """A copy of the object in which numbers with a fraction are plain floats. Raises DecodeError."""
+        if self._decoded is None:
+            try:
+                return _whole_plain(self.json)
+            except (ValueError, RecursionError):
+                pass  # a number is larger than a plain float, or the whole cannot be read
+        return as_plain_json(self.decoded())
 
 
 class Excerpt:

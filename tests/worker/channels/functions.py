@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sys
 
 from hookline import Notification, Permanent, RetryLater
@@ -14,6 +15,12 @@ released = asyncio.Event()
 async def note(notification: Notification, key: str) -> str:
     calls.append((notification, key))
     return "not looked at"
+
+
+async def change(notification: Notification, key: str) -> None:
+    """Change the payload before the model is read."""
+    notification.data["customer"]["id"] = "changed"
+    calls.append((dataclasses.replace(notification, text="changed"), key))
 
 
 async def refuse(_notification: Notification, _key: str) -> None:

@@ -25,6 +25,7 @@ from worker.channels.errors import ChannelError
 from worker.channels.python import PythonChannel
 from worker.channels.settings import PythonSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
+from worker.rules.payload import Payload
 from worker.rules.render import Message
 
 BODY = webhook(7)
@@ -103,10 +104,22 @@ async def test_amounts_with_a_fraction_reach_a_function_in_model_and_data(name: 
 
 
 async def test_a_function_may_change_its_payload_without_changing_that_of_others() -> None:
-    assert await channel("note").send(MESSAGE) == Sent()
-    notification, _ = functions.calls[0]
-    notification.data["customer"]["name"] = "changed"
-    assert MESSAGE.data == VOUCHERIFY.view(BODY)
+    for message in (MESSAGE, but(data=Payload(VOUCHERIFY.payload_json(BODY)))):
+        assert await channel("change").send(message) == Sent()
+        assert message.data == VOUCHERIFY.view(BODY)
+    for notification, _ in functions.calls:
+        assert (notification.data["customer"]["id"], notification.text) == ("changed", "changed")
+        assert isinstance(notification.model, PointsAdded)
+        assert notification.model.customer is not None
+        assert notification.model.customer.id == MESSAGE.data["customer"]["id"]
+
+
+async def test_a_payload_that_cannot_be_read_as_a_whole_matters_only_to_a_function_that_reads_it() -> None:
+    message = but(data=Payload(b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"))
+    assert await channel("note").send(message) == Sent()
+    outcome = await channel("change").send(message)
+    assert isinstance(outcome, Dead)
+    assert outcome.reason == "render"
 
 
 @pytest.mark.parametrize(
