@@ -41,9 +41,12 @@ class Template:
 
         self._template = environment.from_string(source)
         self._functions = _functions(environment, parsed)
+        self._constant = None if "{" in source else self._template.render()
 
     def text(self, seen: dict[str, Any]) -> str:
         """Render the template. Raises RenderError, which names a missing key."""
+        if self._constant is not None:
+            return self._constant
         template = self._template
         # As Jinja2's `render` does, which also copies its arguments and rewrites a traceback that is not shown.
         try:

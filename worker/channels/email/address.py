@@ -18,6 +18,9 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ATOMS = re.compile(r"[^\s()<>@,;:\\\"\[\]]+")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|IPv6:[0-9A-Fa-f:.]+)\]")
+_PLAIN = re.compile(rf"([\w!#$%&'*+/={{|}}~-]+(?:\.[\w!#$%&'*+/={{|}}~-]+)*)@({_LABEL}(?:\.{_LABEL})*)", re.ASCII)
+"""Nearly every address, without a display name, quotes and characters that need a closer look."""
+
 _NOT_AN_ADDRESS = "it is not one address like name@example.com"
 
 
@@ -46,6 +49,9 @@ def address_of(text: str) -> MailAddress:
     Invisible characters around the address are removed; the error names one within it. The display name is not
     decoded.
     """
+    plain = _PLAIN.fullmatch(text)
+    if plain and len(text) <= _MAX_BYTES:
+        return MailAddress("", plain[1], plain[2])
     text = _trimmed(text)
     if not text:
         raise AddressError("it is empty")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 from aiosmtplib import (
     SMTP,
     SMTPException,
     SMTPNotSupported,
+    SMTPRecipientRefused,
     SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPStatus,
 )
 
 from worker.channels.email.message import Mail, MailComposer
 from worker.channels.email.smtp_pool import OpeningError, Pool
 from worker.channels.settings import EmailSettings
+from worker.channels.shared_timeout import SharedTimeout
 from worker.http.client import certificate_error
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.rules.render import Message
@@ -39,14 +42,14 @@ _LEAVING = 421
 class EmailChannel:
     """A SMTP server. Keeps its connections; each carries one e-mail at a time.
 
-    Raises ChannelError for settings that cannot work.
+    Must be created in the running event loop. Raises ChannelError for settings that cannot work.
     """
 
     def __init__(self, settings: EmailSettings) -> None:
         self.retry = settings.retry
         self._composer = MailComposer(settings)
-        self._timeout_s = settings.timeout_s
         self._pool = Pool(settings)
+        self._timeout = SharedTimeout(settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """Send a message to its `to`. 4xx answers and errors that may pass are retried, 5xx are permanent."""
@@ -54,10 +57,10 @@ class EmailChannel:
         if isinstance(mail, Dead):
             return mail
         try:
-            async with asyncio.timeout(self._timeout_s):
+            with self._timeout:
                 await self._deliver(mail)
         except TimeoutError:
-            return Retry(error=f"not accepted within {self._timeout_s:g} s", error_class="TimeoutError")
+            return Retry(error=f"not accepted within {self._timeout.s:g} s", error_class="TimeoutError")
         except OpeningError as error:
             return _unopened(error.cause)
         except (SMTPException, OSError) as error:
@@ -66,13 +69,14 @@ class EmailChannel:
 
     async def close(self) -> None:
         """Close the idle connections with QUIT."""
+        self._timeout.close()
         await self._pool.close()
 
     async def _deliver(self, mail: Mail) -> None:
         connection = await self._connection_for(mail)
         try:
-            await connection.rcpt(mail.recipient, encoding="utf-8")
-            await connection.data(mail.content)
+            await _address_to(connection, mail.recipient)
+            await connection.data(mail.content, timeout=None)
         except SMTPResponseException:
             self._pool.give_back(connection, is_clean=False)
             raise
@@ -105,7 +109,19 @@ class EmailChannel:
 async def _begin(connection: SMTP, mail: Mail) -> None:
     if mail.smtputf8 and not connection.supports_extension("smtputf8"):
         raise SMTPNotSupported("an address has more than ASCII before its @, which this server does not support")
-    await connection.mail(mail.sender, options=["SMTPUTF8"] if mail.smtputf8 else [], encoding="utf-8")
+    options = [b"SMTPUTF8"] if mail.smtputf8 else []
+    # Not `mail` and `rcpt` of aiosmtplib, which parse the address again and set a timer for each answer.
+    code, text = await connection.execute_command(
+        b"MAIL", b"FROM:<%b>" % mail.sender.encode(), *options, timeout=None
+    )
+    if code != SMTPStatus.completed:
+        raise SMTPSenderRefused(code, text, mail.sender)
+
+
+async def _address_to(connection: SMTP, recipient: str) -> None:
+    code, text = await connection.execute_command(b"RCPT", b"TO:<%b>" % recipient.encode(), timeout=None)
+    if code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
+        raise SMTPRecipientRefused(code, text, recipient)
 
 
 def _unopened(error: Exception) -> Outcome:

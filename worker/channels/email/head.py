@@ -27,6 +27,8 @@ def one_line(text: str) -> str:
 
     Joiners are kept: emoji, Persian and Indic words need them.
     """
+    if text.isprintable() and "  " not in text:  # nearly every text
+        return text.strip(" ")
     text = _CONTROL.sub(" ", _BIDI.sub("", text))
     return re.sub(" {2,}", " ", text).strip(" ")
 
@@ -50,6 +52,8 @@ def mailbox_header(name: str, display_name: str, addr_spec: str) -> str:
 
 def is_one_header(header: str) -> bool:
     """Return whether every parser reads the text as one header: its further lines are folded and not empty."""
+    if header.isascii() and header.isprintable() and len(header) <= _MAX_LINE_BYTES:  # one line, as most are
+        return True
     first, *folded = header.split("\r\n")
     if not all(line.startswith(" ") and line.strip() for line in folded):
         return False

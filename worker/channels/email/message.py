@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -66,7 +68,7 @@ def compose(message: Message, sender: MailAddress, recipient: MailAddress, *, un
         mailbox_header("From", sender.name, sender.addr_spec),
         mailbox_header("To", recipient.name, recipient.addr_spec),
         text_header("Subject", one_line(message.subject or f"{message.rule}: {message.event}")),
-        f"Date: {format_datetime(datetime.now(UTC))}",
+        f"Date: {_date(int(time.time()))}",
         f"Message-ID: <{message.key}@{sender.domain}>",
         *_unsubscribe(unsubscribe, recipient),
     ]
@@ -76,6 +78,11 @@ def compose(message: Message, sender: MailAddress, recipient: MailAddress, *, un
     content = "".join(f"{header}\r\n" for header in head).encode() + body_of(message.text, message.html)
     smtputf8 = not (recipient.addr_spec.isascii() and sender.addr_spec.isascii())
     return Mail(sender.addr_spec, recipient.addr_spec, content, smtputf8)
+
+
+@lru_cache(maxsize=1)  # formatting takes as long as all the rest of an e-mail
+def _date(at_s: int) -> str:
+    return format_datetime(datetime.fromtimestamp(at_s, UTC))
 
 
 def _unsubscribe(url: str, recipient: MailAddress) -> list[str]:

@@ -140,6 +140,11 @@ def test_a_line_keeps_all_but_controls(subject: str, line: str) -> None:
     assert one_line(subject) == line
 
 
+@given(st.text() | st.text(" ab\r\n\u200d\u202e"))
+def test_a_line_is_the_same_whatever_space_is_around_it(text: str) -> None:
+    assert one_line(text) == one_line(f"{text}  ")
+
+
 def test_long_unsubscribe_urls_are_not_folded() -> None:
     (line,) = [line for line in letter_of().content.split(b"\r\n") if line.startswith(b"List-Unsubscribe:")]
     assert line == b"List-Unsubscribe: <https://x.example/?w=ada%40example.com>"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.channels.email.address import AddressError, address_of
+from worker.channels.email.address import AddressError, MailAddress, address_of
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,15 @@ def test_no_text_fails_in_another_way_or_carries_a_control(text: str) -> None:
         return
     assert address.domain.isascii()
     assert address.addr_spec.isprintable()
+
+
+@given(st.from_regex(r"[\w!#$%&'*+/={|}~.?-]{1,9}@[\w.-]{1,9}", fullmatch=True))
+def test_an_address_alone_is_the_same_as_in_angle_brackets(text: str) -> None:
+    assert found(text) == found(f"<{text}>")
+
+
+def found(text: str) -> MailAddress | None:
+    try:
+        return address_of(text)
+    except AddressError:
+        return None
