@@ -5,11 +5,14 @@ Everything is done for whole columns: a loop over events would take several time
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, count, repeat
 from operator import mul, sub
 from typing import TypeVar
+
+import msgspec
 
 from broker.history import blocks, token_index
 from broker.history.blocks import BLOCK_ROWS, SealedColumns
@@ -55,13 +58,23 @@ class SegmentBuilder:
             self._outcomes.add(block.outcomes)
 
     def steps(self) -> Iterator[Segment | None]:
-        """Make the segment; yields None after each part of the work, and at last the segment."""
+        """Make the segment, once; yields None after each part of the work, and at last the segment."""
         fields: dict[str, bytes] = {}
+        index = IndexBuilder(token_index.buckets_for(self.rows))
+        info = yield from self._packed_rows(fields, index)
+        for bucket, blob in index.packed():
+            fields[f"t{bucket}"] = blob
+            if bucket % _BUCKETS_TOGETHER == 0:
+                yield None
+        yield Segment(msgspec.structs.replace(info, size=size_of(fields.values())), fields)
+
+    def _packed_rows(self, fields: dict[str, bytes], index: IndexBuilder) -> Generator[None, None, SegmentInfo]:
+        """Add all rows to the fields and to the index. Returns the description of the segment without its size."""
         events, outcomes = self._events, self._outcomes
+        # Sorting the index takes as much memory as the rows, which nothing needs any more then.
+        del self._events, self._outcomes
         joined = _Joined(events, outcomes)
         yield None
-        buckets = token_index.buckets_for(self.rows)
-        index = IndexBuilder(buckets)
         for start in range(0, self.rows, BLOCK_ROWS):
             end = min(start + BLOCK_ROWS, self.rows)
             fields[f"b{start // BLOCK_ROWS}"] = blocks.packed_columns(joined.columns(start, end, self._partition))
@@ -71,28 +84,23 @@ class SegmentBuilder:
         late = [outcomes.record(place) for place in joined.late()]
         if late:
             fields["l"] = blocks.packed_outcomes(late)
-        for bucket, blob in index.packed():
-            fields[f"t{bucket}"] = blob
-            if bucket % _BUCKETS_TOGETHER == 0:
-                yield None
         starts = [(events.ms[at], events.number[at], events.row[at]) for at in range(0, self.rows, BLOCK_ROWS)]
-        info = SegmentInfo(
+        return SegmentInfo(
             self.first_id,
             int(self.first_id.split("-")[0]),
             int(self.last_id.split("-")[0]),
             self.rows,
             len(late),
-            buckets,
-            size_of(fields.values()),
+            index.buckets,
+            0,
             packed_starts(starts),
             frozenset(events.numbers),
             joined.states(),
         )
-        yield Segment(info, fields)
 
     def _add_tokens(self, joined: _Joined, start: int, end: int, index: IndexBuilder) -> None:
         """Add the tokens of some events to the index."""
-        events = self._events
+        events = joined.events
         first, last = joined.first_term[start], joined.first_term[end]
         tokens = self._tokens.of_checksums(bytes(events.checksums[4 * first : 4 * last]))
         index.add(tokens, start, _places(events.terms[start:end]))
@@ -107,20 +115,21 @@ class _Joined:
     """Events with their outcomes."""
 
     def __init__(self, events: MergedEvents, outcomes: MergedOutcomes) -> None:
-        self._events = events
+        self.events = events
         self._outcomes = outcomes
         self._counts, self._order = _by_notification(events.keys.tolist(), outcomes.keys.tolist())
         """How many outcomes each notification has, and the places of these outcomes in the same order."""
 
-        self.first_term = [*accumulate(events.terms, initial=0)]
-        self.first_notification = [*accumulate(events.notifications, initial=0)]
+        # Arrays, because an int takes 32 bytes beside its place in a list.
+        self.first_term = array("I", accumulate(events.terms, initial=0))
+        self.first_notification = array("I", accumulate(events.notifications, initial=0))
         """The number of the first notification of each event."""
 
-        self._first_outcome = [*accumulate(self._counts, initial=0)]
+        self._first_outcome = array("I", accumulate(self._counts, initial=0))
 
     def columns(self, start: int, end: int, partition: int) -> SealedColumns:
         """Return the events from `start` to `end`, at least one, as a block of the segment."""
-        events, outcomes = self._events, self._outcomes
+        events, outcomes = self.events, self._outcomes
         first, last = self.first_notification[start], self.first_notification[end]
         places = self._order[self._first_outcome[first] : self._first_outcome[last]]
         ms, notifications, counts = events.ms[start:end], events.notifications[start:end], self._counts[first:last]
@@ -168,11 +177,13 @@ class _Joined:
 
     def late(self) -> list[int]:
         """Return the places of the outcomes whose events are in earlier segments."""
-        return sorted({*range(len(self._outcomes.kind))}.difference(self._order))
+        late = {*range(len(self._outcomes.kind))}
+        late.difference_update(self._order)
+        return sorted(late)
 
     def states(self) -> frozenset[str]:
         """Return the states of all events and notifications."""
-        events, kinds = self._events, self._outcomes.kind
+        events, kinds = self.events, self._outcomes.kind
         last = {*kinds}
         if len(last) > 1:
             ends = accumulate(self._counts)

@@ -195,7 +195,7 @@ class IndexBuilder:
     # much faster than integers of that size.
     def __init__(self, buckets: int) -> None:
         """buckets: how many, a power of two."""
-        self._buckets = buckets
+        self.buckets = buckets
         self._bucket_of = bytes(first * buckets >> 8 for first in range(256))
         """By the first byte of a token its bucket."""
 
@@ -218,7 +218,7 @@ class IndexBuilder:
         entries.sort()
         data = struct.pack(f"<{len(entries)}d", *entries)
         start = 0
-        for bucket in range(self._buckets):
+        for bucket in range(self.buckets):
             end = bisect_left(entries, 1 + (bucket + 1) / _BUCKET_PARTS, start)
             if end > start:
                 yield bucket, _packed(data[LANE_BYTES * start : LANE_BYTES * end])

@@ -1,22 +1,27 @@
 """Sealed segments: nothing is lost or shown twice, whatever is repeated or interrupted."""
 
 import asyncio
+import tracemalloc
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from broker.history import blocks, compression, sealing, token_index
 from broker.history.blocks import SealedBlock
+from broker.history.columns import events_of, outcomes_of
 from broker.history.query import NEWEST, Position, Query, Traced, TracedEvent, position_of
 from broker.history.reading import read
 from broker.history.records import EventRecord, OutcomeRecord, UnreadableBlockError
 from broker.history.sealing import drop_old, read_segments, seal
+from broker.history.segment_builder import SegmentBuilder
 from broker.history.settings import HistorySettings
-from broker.history.token_index import TOGETHER
+from broker.history.tail_blocks import Block
+from broker.history.token_index import TOGETHER, Tokens
 from broker.redis.client import Client
-from tests.broker.history.test_recording import NOW_MS, events, key_of, settle_first, states, take_in
+from tests.broker.history.test_recording import NOW_MS, events, key_of, row, settle_first, states, take_in
 from tests.names import KEYS
 
 SETTINGS = HistorySettings()
@@ -43,6 +48,26 @@ async def test_what_is_sealed_reads_as_before(redis: Client) -> None:
     assert [traced.states(()) for traced in after.events] == [traced.states(()) for traced in before.events]
     assert after.events[3].notifications[0].outcomes[0].status == 202
     assert after.end is None
+
+
+def test_sealing_takes_memory_for_its_rows_or_for_its_index_and_not_for_both() -> None:
+    builder = SegmentBuilder(Tokens(b"key"), 0)
+    for step in range(64):
+        names = [f"order_{step}_{number}" for number in range(64)]
+        rows = [(*row(name)[:4], [f"{name}_{n}" for n in range(8)], *row(name)[5:]) for name in names]
+        outcomes = [OutcomeRecord(key_of(name), "sent", NOW_MS + step) for name in names]
+        builder.add(f"{NOW_MS + step}-0", Block(events_of(rows)))
+        builder.add(f"{NOW_MS + step}-1", Block(outcomes=outcomes_of([structs.astuple(one) for one in outcomes])))
+    tracemalloc.start()
+    try:
+        *_, segment = builder.steps()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert segment is not None
+    assert segment.info.rows == 4096
+    assert peak < 650 * 4096
 
 
 async def test_keys_of_the_history_expire(redis: Client) -> None:
@@ -226,9 +251,9 @@ traced_events = st.builds(
 def test_a_block_holds_every_event_exactly(rows: list[TracedEvent]) -> None:
     found = list(SealedBlock(blocks.packed(rows)))
     assert [traced.position for traced in found] == [traced.position for traced in rows]
-    for row, same in zip(rows, found, strict=True):
-        assert (same.event, same.fate, same.about) == (row.event, row.fate, row.about)
-        for one, other in zip(row.notifications, same.notifications, strict=True):
+    for added, same in zip(rows, found, strict=True):
+        assert (same.event, same.fate, same.about) == (added.event, added.fate, added.about)
+        for one, other in zip(added.notifications, same.notifications, strict=True):
             assert (one.rule, one.channel, one.key) == (other.rule, other.channel, other.key)
             assert [(o.kind, o.at_ms, o.text, o.next_ms, o.letter) for o in one.outcomes] == [
                 (o.kind, o.at_ms, o.text, o.next_ms, o.letter) for o in other.outcomes
