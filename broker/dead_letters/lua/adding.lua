@@ -16,6 +16,15 @@ local function note_group(fingerprint, id)
   redis.call('ZADD', K.dead_groups, now, fingerprint)
 end
 
+-- For how many buckets of search terms a key stands: as many as would give it up to 64 members if all dead letters had
+-- so many terms. Redis keeps up to 128 members of a key in 28 bytes each, and more of them in 100.
+local function width_for(terms)
+  local members = (redis.call('ZCARD', K.dead_index) + 1) * terms
+  local i = 1
+  while i < #WIDTHS and members * WIDTHS[i] > 64 * 2 ^ 18 do i = i + 1 end
+  return WIDTHS[i]
+end
+
 -- Add a dead letter. packed: its fields are LETTER; blobs: the list that these name by index; died_at: when it died,
 -- for an imported letter, which is not news. Returns 1, or 0 where the letter exists.
 local function add_dead_letter(packed, blobs, died_at)
@@ -32,8 +41,10 @@ local function add_dead_letter(packed, blobs, died_at)
     redis.call('SET', P.dead_dict .. dictionary, blobs[packed[LETTER_DICTIONARY]])
   end
   local terms, tokens = packed[LETTER_TERMS], {}
+  local width = width_for(#terms)
   for i = 1, #terms do
     local bucket, token = token_of(terms[i], packed[LETTER_SEED])
+    bucket = bucket - bucket % width
     redis.call('ZADD', P.dead_find .. bucket, 0, token .. id)
     tokens[i] = struct.pack('>I3', bucket) .. token -- 7 bytes
   end
