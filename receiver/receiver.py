@@ -112,7 +112,6 @@ class Receiver:
         )
         self._endpoints = HealthEndpoints(self._monitor, self._readiness)
         self._connections = Connections(settings.max_connections)
-        self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listener: socket.socket) -> None:
@@ -142,6 +141,7 @@ class Receiver:
             self._server,
             self._connections,
             self._webhooks.reject_head,
+            self._webhooks.take,
             self._settings,
             loop=asyncio.get_running_loop(),
         )
@@ -152,7 +152,7 @@ class Receiver:
             response = await self._endpoints.respond(request) or await self._webhooks.respond(request)
         finally:
             self._connections.end(request.protocol)
-        if self._is_stopping or not responses.is_kept_alive(request):
+        if self._connections.is_stopping or not responses.is_kept_alive(request):
             responses.use_known_version(request)
             return responses.closing(response)
         return response
@@ -160,7 +160,7 @@ class Receiver:
     async def stop(self) -> None:
         """Stop accepting, answer every request that was read, then close; within shutdown_timeout_s."""
         deadline_s = monotonic() + self._settings.shutdown_timeout_s
-        self._is_stopping = True
+        self._connections.is_stopping = True
         self._accepting.close()
         await self._finish_requests(deadline_s)
         await cancel_and_wait(self._tasks)
@@ -187,8 +187,8 @@ class Receiver:
             connection.close()
 
     def _readiness(self) -> Readiness:
-        process = Process(self._commit.pending_bytes, self._settings.max_pending_bytes, self._is_stopping)
-        return readiness(self._storage, process)
+        limit_bytes, is_stopping = self._settings.max_pending_bytes, self._connections.is_stopping
+        return readiness(self._storage, Process(self._commit.pending_bytes, limit_bytes, is_stopping))
 
     async def _reasons(self) -> list[str]:
         return self._readiness().reasons

@@ -12,8 +12,6 @@ from aiohttp.abc import AbstractStreamWriter
 
 from sources.signed_request import MAX_ANSWER_BYTES, Answer
 
-_HEAD = "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: %s\r\n\r\n"
-
 
 class Accepted(web.StreamResponse):
     """Success: Redis has confirmed the body. One object for all requests, rendered once a second.
@@ -33,21 +31,42 @@ class Accepted(web.StreamResponse):
         """True for every request."""
         return True
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write the whole response."""
+    def rendered(self) -> bytes:
+        """The whole response, as it is sent."""
         now_s = int(time())
         if now_s != self._rendered_s:
             self._rendered_s = now_s
-            head = _HEAD % (self.status, self.reason, len(self.content), formatdate(now_s, usegmt=True))
-            self._bytes = head.encode("ascii") + self.content
+            self._bytes = rendered(accepted(self.status, self.content))
+        return self._bytes
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write the whole response."""
         if request.transport is not None:
-            request.transport.write(self._bytes)
+            request.transport.write(self.rendered())
         if request.protocol.writing_paused:  # the client sends and does not read
             await request.writer.drain()
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Do nothing, since `prepare` wrote everything."""
+
+
+def rendered(response: web.StreamResponse, *, closes: bool = False) -> bytes:
+    """The bytes of a response in HTTP/1.1. closes: tell the client that the connection closes after it."""
+    if isinstance(response, Accepted):
+        if not closes:
+            return response.rendered()
+        response = accepted(response.status, response.content)
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes)
+    head = [
+        f"HTTP/1.1 {response.status} {response.reason}",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
+        f"Content-Length: {len(response.body)}",
+        f"Date: {formatdate(time(), usegmt=True)}",
+        *(("Connection: close",) if closes else ()),
+    ]
+    return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + response.body
 
 
 def closing(response: web.StreamResponse) -> web.StreamResponse:

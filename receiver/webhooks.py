@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 from msgspec import Struct
 
 from broker.queue.batch import RawBody
@@ -16,7 +19,9 @@ from receiver.counters import Counters
 from receiver.errors import RejectedError
 from receiver.health.rejections import Rejections
 from receiver.ingress.body import BodyReader
+from receiver.ingress.http_protocol import Protocol
 from receiver.ingress.kept_headers import KeptHeaders
+from receiver.ingress.request_head import RequestHead, head_in, head_of
 from receiver.ingress.source_verifier import SourceVerifier
 from receiver.ingress.tolerance import is_unencoded, single_slashes
 from receiver.settings import Settings
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
+_NOT_CONFIRMED = "Redis did not confirm"
 
 log = logging.getLogger("hookline.receiver")
 
@@ -97,16 +103,53 @@ class Webhooks:
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Respond with success when Redis has confirmed the body, else with the reason of the rejection."""
         route = self._routes.get(request.path) or self._routes.get(single_slashes(request.rel_url.raw_path))
-        source = "" if route is None else route.verifier.source
         try:
             response = await self._accept(request, route)
-        except RejectedError as rejection:
-            return self.reject(rejection.status, rejection.reason, source=source, address=rejection.address)
-        except Exception:
-            log.exception("a webhook met a defect", extra={"action": "webhook_failed"})
-            return self.reject(500, "internal error", source=source)
+        except Exception as error:  # noqa: BLE001 - each has a response
+            return self._failed(error, route)
         self._counters.responses[response.status] += 1
         return response
+
+    def take(self, message: RawRequestMessage, content: StreamReader, connection: Protocol) -> bool:
+        """Do the same as `respond` for a complete request, without a task: the connection gets the response.
+
+        Returns False, and does nothing, for a request that is not an ordinary webhook.
+        """
+        route = self._routes.get(message.path.partition("?")[0])
+        if route is None or message.method != hdrs.METH_POST or self.traces is not None:
+            return False
+        connection.begin()
+        try:
+            head = head_in(message, connection.peer)
+            hint = _check_head(route.verifier, head)
+            webhook = self._verified(route, head, hint, self._bodies.whole(content))
+            if isinstance(webhook, RawBody):
+                self._admit(webhook)
+                self._commit.join(webhook, partial(self._settled, connection, route, perf_counter()))
+                return True
+            self._counters.responses[webhook.status] += 1
+        except Exception as error:  # noqa: BLE001 - each has a response
+            webhook = self._failed(error, route)
+        _answer(connection, webhook)
+        return True
+
+    def _settled(self, connection: Protocol, route: _Route, started_s: float, confirmed: bool) -> None:
+        """Answer a webhook that was taken, when its batch is done."""
+        response: web.StreamResponse = route.accepted
+        if confirmed:
+            self._counters.ack_duration_s.observe(perf_counter() - started_s)
+            self._counters.responses[response.status] += 1
+        else:
+            response = self.reject(503, _NOT_CONFIRMED, source=route.verifier.source)
+        _answer(connection, response)
+
+    def _failed(self, error: Exception, route: _Route | None) -> web.Response:
+        """Return the response to a webhook that is rejected or met a defect."""
+        source = "" if route is None else route.verifier.source
+        if isinstance(error, RejectedError):
+            return self.reject(error.status, error.reason, source=source, address=error.address)
+        log.error("a webhook met a defect", exc_info=error, extra={"action": "webhook_failed"})
+        return self.reject(500, "internal error", source=source)
 
     def reject(self, status: int, reason: str, *, source: str = "", address: str = "") -> web.Response:
         """Count a rejection; returns the response with its reason."""
@@ -123,38 +166,45 @@ class Webhooks:
         """Answer a handshake, or store an event."""
         if route is None:
             raise RejectedError(404, "no such source: POST to /webhooks/{source}")
-        verifier = route.verifier
-        if request.method != hdrs.METH_POST:
-            return _answer_probe(request, verifier)
-        verifier.check_address(request.remote, request.headers)
+        head = head_of(request)
+        if head.method != hdrs.METH_POST:
+            return _answer_probe(head, route.verifier)
         started_ns = time_ns()
-        _check_encoding(request)
-        hint = _event_hint(request)
-        body = await self._bodies.read(request)
-        signed = verifier.signed_request(request, body)
+        hint = _check_head(route.verifier, head)
+        webhook = self._verified(route, head, hint, await self._bodies.read(request))
+        if not isinstance(webhook, RawBody):
+            return webhook
+        if self.traces is None:
+            await self._store(webhook)
+        else:
+            await self.traces.store(webhook, head.headers.get(TRACEPARENT), started_ns, self._store)
+        return route.accepted
+
+    def _verified(self, route: _Route, head: RequestHead, hint: str, body: bytes) -> RawBody | web.Response:
+        """Return what is to be stored, or the response to a handshake. Raises RejectedError."""
+        verifier = route.verifier
+        signed = verifier.signed_request(head, body)
         verifier.check_signature(signed)
         if verifier.kind.handshake is not None and (answer := verifier.kind.handshake(signed)) is not None:
             return responses.handshake(answer)
         if verifier.url_events.looks_at_body(hint):
-            verifier.check_event(body, hint, request.query.get("key", ""))
-        kept = route.kept_headers.of(request.headers)
-        raw = RawBody(self._now_ms(), verifier.source, hint, body, kept)
-        if self.traces is None:
-            await self._store(raw)
-        else:
-            await self.traces.store(raw, request.headers.get(TRACEPARENT), started_ns, self._store)
-        return route.accepted
+            verifier.check_event(body, hint, head.url.query.get("key", ""))
+        return RawBody(self._now_ms(), verifier.source, hint, body, route.kept_headers.of(head.headers))
 
     async def _store(self, body: RawBody) -> None:
+        self._admit(body)
+        started_s = perf_counter()
+        if not await self._commit.join(body):
+            raise RejectedError(503, _NOT_CONFIRMED)
+        self._counters.ack_duration_s.observe(perf_counter() - started_s)
+
+    def _admit(self, body: RawBody) -> None:
+        """Raises RejectedError (503) if nothing more is accepted now."""
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:
             raise RejectedError(503, "too many bytes wait for Redis")
         reason = self._rejection_reason()
         if reason:
             raise RejectedError(503, reason)
-        started_s = perf_counter()
-        if not await self._commit.join(body):
-            raise RejectedError(503, "Redis did not confirm")
-        self._counters.ack_duration_s.observe(perf_counter() - started_s)
 
     def _headers(self, status: int) -> Mapping[str, str]:
         if status == 503:
@@ -162,28 +212,28 @@ class Webhooks:
         return {hdrs.ALLOW: hdrs.METH_POST} if status == 405 else {}
 
 
-def _answer_probe(request: web.BaseRequest, verifier: SourceVerifier) -> web.StreamResponse:
+def _answer(connection: Protocol, response: web.StreamResponse) -> None:
+    connection.answer(responses.rendered(response, closes=connection.is_last_answer))
+
+
+def _answer_probe(head: RequestHead, verifier: SourceVerifier) -> web.Response:
     """Answer a request with another method than POST, which has no signature. Raises RejectedError."""
-    verifier.check_address(request.remote, request.headers)
+    verifier.check_address(head.peer, head.headers)
     handshake = verifier.kind.handshake
-    answer = handshake(verifier.signed_request(request, b"")) if handshake else None
+    answer = handshake(verifier.signed_request(head, b"")) if handshake else None
     if answer is None:
         raise RejectedError(405, "webhooks are sent with POST")
     return responses.handshake(answer)
 
 
-def _check_encoding(request: web.BaseRequest) -> None:
-    if hdrs.CONTENT_ENCODING not in request.headers:
-        return
-    if not is_unencoded(request.headers.getall(hdrs.CONTENT_ENCODING)):
+def _check_head(verifier: SourceVerifier, head: RequestHead) -> str:
+    """Make the checks that need no body. Returns the event name from the URL, or "". Raises RejectedError."""
+    verifier.check_address(head.peer, head.headers)
+    if hdrs.CONTENT_ENCODING in head.headers and not is_unencoded(head.headers.getall(hdrs.CONTENT_ENCODING)):
         raise RejectedError(415, "send the body without Content-Encoding: the signature is over the raw bytes")
-
-
-def _event_hint(request: web.BaseRequest) -> str:
-    """The event name from `?event=`, for bodies that do not name their event."""
-    if not request.query_string:
+    if "?" not in head.target:
         return ""
-    hint = request.query.get("event", "")
+    hint = head.url.query.get("event", "")
     if len(hint) > _MAX_HINT_CHARS or not hint.isprintable():
         raise RejectedError(400, f"event is at most {_MAX_HINT_CHARS} printable characters")
     return hint

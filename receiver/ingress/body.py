@@ -6,9 +6,12 @@ import asyncio
 
 from aiohttp import hdrs
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
 from aiohttp.web import BaseRequest, RequestPayloadError
 
 from receiver.errors import RejectedError
+
+_FAULTS = (RequestPayloadError, HttpProcessingError, ConnectionError)
 
 
 class BodyReader:
@@ -33,12 +36,19 @@ class BodyReader:
 
         413 too large, 408 too slow, 400 incomplete or malformed, 503 too many bodies are arriving.
         """
+        if request.content.is_eof():
+            return self.whole(request.content)
         try:
-            if not request.content.is_eof():
-                return await self._read_slowly(request)
-            body = request.content.read_nowait()
-        except (RequestPayloadError, HttpProcessingError, ConnectionError):
-            raise RejectedError(400, "the body is malformed or incomplete") from None
+            return await self._read_slowly(request)
+        except _FAULTS:
+            raise _malformed() from None
+
+    def whole(self, content: StreamReader) -> bytes:
+        """Return the raw bytes of a body that has come to its end. Raises RejectedError (400, 413)."""
+        try:
+            body = content.read_nowait()
+        except _FAULTS:
+            raise _malformed() from None
         if len(body) > self._max_bytes:
             raise self._too_large()
         return body
@@ -85,6 +95,10 @@ class BodyReader:
 
     def _too_large(self) -> RejectedError:
         return RejectedError(413, f"the body is larger than {self._max_bytes} bytes")
+
+
+def _malformed() -> RejectedError:
+    return RejectedError(400, "the body is malformed or incomplete")
 
 
 def _too_much() -> RejectedError:

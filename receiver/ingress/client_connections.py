@@ -34,6 +34,9 @@ class Connections:
         self.idle: dict[Connection, None] = {}
         """Connections without a request, the longest idle first."""
 
+        self.is_stopping = False
+        """True once each response is to close its connection."""
+
         self._limit = limit
 
     def __len__(self) -> int:

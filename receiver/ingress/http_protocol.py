@@ -2,6 +2,9 @@
 
 It adds what aiohttp lacks: a timeout for the first head, a limit on the size of a head, a timeout for clients that
 do not read their responses, and the response to a client that has closed its sending half.
+
+aiohttp's way of a request has two tasks, a request object and a writer. A plain webhook, which arrived whole and
+alone, is taken directly from the parser and needs none of them. aiohttp handles all other requests.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import logging
 import re
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -38,24 +42,35 @@ _HALF_CLOSED_POLL_S = 0.05
 
 log = logging.getLogger("hookline.receiver")
 _receive = RequestHandler.data_received
+
+Take = Callable[[RawRequestMessage, StreamReader, "Protocol"], bool]
+"""Takes a complete request of a connection, or returns False."""
+
 _PATH = re.compile(rb"[A-Z]+ (/[^ ?\r\n]*)[ ?]")
 
 
 class Protocol(HttpProtocol):
     """A connection of the receiver."""
 
-    __slots__ = ("_connections", "_head_bytes", "_head_start", "_reject", "_settings", "_write_deadline")
+    __slots__ = (
+        *("_connections", "_head_bytes", "_head_start", "_is_taken", "_reject", "_settings", "_take"),
+        *("_write_deadline", "peer"),
+    )
 
     def __init__(
         self,
         server: web.Server,
         connections: Connections,
         reject: Callable[[int, str, str], web.Response],
+        take: Take,
         settings: Settings,
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """`reject`: makes the response from a status, a reason, and the known part of the request's path."""
+        """`reject`: makes the response from a status, a reason, and the known part of the request's path. `take`:
+        takes a request that is complete, and calls `answer` when its response is known, at once or later; returns
+        False if aiohttp is to handle it.
+        """
         super().__init__(
             server,
             loop=loop,
@@ -67,7 +82,14 @@ class Protocol(HttpProtocol):
         )
         self._connections = connections
         self._reject = reject
+        self._take = take
         self._settings = settings
+        self.peer: str | None = None
+        """The address of the other end."""
+
+        self._is_taken = False
+        """True while a request that was taken directly has no answer."""
+
         self._head_bytes = 0
         """Bytes that arrived of a head that is not complete yet."""
 
@@ -79,6 +101,8 @@ class Protocol(HttpProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the timeout for the first head, which is shorter than the one for later heads."""
         super().connection_made(transport)
+        if isinstance(self.peername, tuple):
+            self.peer = str(self.peername[0])
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
         now_s = self._loop.time()
@@ -95,18 +119,68 @@ class Protocol(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data, and reject a head that is too large."""
-        _receive(self, data)
-        waiter = self._waiter  # inlined _is_idle, since this runs for every webhook
-        if waiter is not None and not waiter.done():
+        """Parse; take a plain webhook, wake aiohttp for other requests, and reject a head that is too large."""
+        waiter, self._waiter = self._waiter, None  # without it aiohttp parses, and does not begin with a request
+        try:
+            _receive(self, data)
+        finally:
+            self._waiter = waiter
+        messages = self._messages
+        if waiter is None or waiter.done() or self._is_taken:
+            self._keep_fault(data)
+        elif not messages:
             self._keep_start(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._reject_and_close(431, f"the head is larger than {MAX_HEAD_BYTES} bytes")
-        elif (messages := self._messages) and messages[-1][0].__class__ is _ErrInfo:
-            # Of several requests in one piece, the beginning of the one that failed is unknown.
-            self._keep_start(data if len(messages) == 1 else b"")
-        elif self._head_bytes:
-            self._head_bytes = 0
+        elif len(messages) > 1 or not self._takes(*messages[0]):
+            self._keep_fault(data)
+            waiter.set_result(None)
+
+    def _takes(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
+        """Let the only request be taken directly if it is plain and complete. Returns whether it was."""
+        if (
+            isinstance(message, _ErrInfo)
+            or message.version != HttpVersion11
+            or message.should_close
+            or message.upgrade
+            or self._paused
+            or not payload.is_eof()
+        ):
+            return False
+        self._is_taken = True
+        if not self._take(message, payload, self):
+            self._is_taken = False
+            return False
+        return True
+
+    @property
+    def is_last_answer(self) -> bool:
+        """True if the connection closes after the next answer."""
+        return self._connections.is_stopping
+
+    def begin(self) -> None:
+        """Begin with a request that is taken directly: the connection is busy until its answer."""
+        self._head_bytes = 0
+        self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        self._connections.begin(self)
+
+    def answer(self, response: bytes) -> None:
+        """Send the response to the request that was taken directly, and let aiohttp handle further ones."""
+        self._is_taken = False
+        self._connections.end(self)
+        if self.transport is None:
+            return
+        self.transport.write(response)
+        if self.is_last_answer:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._settings.idle_timeout_s
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        if self._messages and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def eof_received(self) -> bool:  # type: ignore[override] # aiohttp returns None, which closes the connection immediately
         """The client sends no more: respond to what it sent, then close the connection."""
@@ -140,10 +214,21 @@ class Protocol(HttpProtocol):
 
     def _process_keepalive(self) -> None:
         """Respond with 408 if a head is incomplete when aiohttp would close the idle connection silently."""
-        if self._head_bytes and self._is_idle() and self._loop.time() >= self._next_keepalive_close_time:
+        if self._is_taken:
+            self._keepalive_handle = None  # `answer` starts it again
+        elif self._head_bytes and self._is_idle() and self._loop.time() >= self._next_keepalive_close_time:
             self._reject_and_close(408, "the head did not arrive in time")
         else:
             super()._process_keepalive()
+
+    def _keep_fault(self, data: bytes) -> None:
+        """Keep the beginning of data that could not be parsed, and forget that of a head which is complete."""
+        messages = self._messages
+        if messages and messages[-1][0].__class__ is _ErrInfo:
+            # Of several requests in one piece, the beginning of the one that failed is unknown.
+            self._keep_start(data if len(messages) == 1 else b"")
+        elif self._head_bytes:
+            self._head_bytes = 0
 
     def _keep_start(self, data: bytes) -> None:
         """Keep the beginning of a head that is incomplete or could not be parsed."""
@@ -165,7 +250,7 @@ class Protocol(HttpProtocol):
 
     def _is_idle(self) -> bool:
         """True while it waits for a request or for the rest of a head."""
-        return self._waiter is not None and not self._waiter.done()
+        return self._waiter is not None and not self._waiter.done() and not self._is_taken
 
     def _close_when_idle(self) -> None:
         """Close after the last response. Polls, since aiohttp has no callback for that moment."""

@@ -10,12 +10,11 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from multidict import CIMultiDict, CIMultiDictProxy, istr
+from multidict import istr
 
 from receiver.errors import KeptHeaderError
+from receiver.ingress.request_head import Headers
 from sources import KINDS
-
-Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 MAX_BYTES = 1024
 """Limit on the stored headers of one request; the rest is cut off and replaced by "..."."""

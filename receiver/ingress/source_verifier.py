@@ -7,8 +7,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from time import time
 
-from aiohttp import hdrs, web
-from multidict import CIMultiDict, CIMultiDictProxy
+from aiohttp import hdrs
 
 from receiver.errors import (
     BadAddressError,
@@ -19,6 +18,7 @@ from receiver.errors import (
     NoSecretError,
     RejectedError,
 )
+from receiver.ingress.request_head import Headers, RequestHead
 from runtime.client_address import Address, Network, client_address, is_inside
 from sources.errors import SignatureError
 from sources.provider import Provider
@@ -26,8 +26,6 @@ from sources.settings import Settings
 from sources.signed_request import SignedRequest
 from sources.source_kinds import UnknownKindError, provider_of
 from sources.url_event import UrlEvents
-
-Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 _CACHED_CLIENTS = 1024
 _CACHED_CHARS = 256
@@ -91,11 +89,10 @@ class SourceVerifier:
         if not may_send:
             raise RejectedError(403, "this address may not send webhooks for this source", address=str(client))
 
-    def signed_request(self, request: web.BaseRequest, body: bytes) -> SignedRequest:
+    def signed_request(self, head: RequestHead, body: bytes) -> SignedRequest:
         """Return the parts of a request that a provider may sign."""
         # What proxies say about host and protocol is not used: every client could say it.
-        url = self._public_url + request.raw_path
-        return SignedRequest(body, request.headers, request.method, url, self._now_s())
+        return SignedRequest(body, head.headers, head.method, self._public_url + head.target, self._now_s())
 
     def check_signature(self, request: SignedRequest) -> None:
         """Raises RejectedError (401) unless one of the secrets signed exactly this request."""

@@ -22,6 +22,9 @@ from receiver.storage.spill.errors import SpillError
 from receiver.storage.timeouts import TimeLimit
 from runtime.task_cancellation import cancel_and_wait
 
+Settled = Callable[[bool], None]
+"""A function that is called when a batch is done, with True if it was confirmed."""
+
 log = logging.getLogger("hookline.receiver")
 
 
@@ -34,13 +37,14 @@ class Outcome(asyncio.Future[bool]):
 
 
 class _Batch:
-    __slots__ = ("bodies", "opened_at_s", "outcome", "size_bytes")
+    __slots__ = ("bodies", "opened_at_s", "outcome", "settled", "size_bytes")
 
     def __init__(self) -> None:
         self.bodies: list[RawBody] = []
         self.size_bytes = 0
         self.opened_at_s = monotonic()
         self.outcome = Outcome()
+        self.settled: list[Settled] = []
 
     def has_room(self, size_bytes: int) -> bool:
         return len(self.bodies) < MAX_BODIES and self.size_bytes + size_bytes <= MAX_BYTES
@@ -75,10 +79,13 @@ class GroupCommit:
         self._failing = False
         self._is_closed = False
 
-    def join(self, body: RawBody) -> Outcome:
-        """Add a body to the open batch; await the result to know whether Redis confirmed it."""
+    def join(self, body: RawBody, settled: Settled | None = None) -> Outcome:
+        """Add a body to the open batch; await the result to know whether Redis confirmed it.
+
+        `settled`: is called with the same, and needs no task that waits.
+        """
         if self._is_closed:
-            return _rejected_outcome()
+            return _rejected_outcome(settled)
         size_bytes = len(body.body)
         if not self._batches or not self._batches[-1].has_room(size_bytes):
             self._batches.append(_Batch())
@@ -87,6 +94,8 @@ class GroupCommit:
         batch.bodies.append(body)
         batch.size_bytes += size_bytes
         self.pending_bytes += size_bytes
+        if settled is not None:
+            batch.settled.append(settled)
         return batch.outcome
 
     async def run(self) -> None:
@@ -127,6 +136,8 @@ class GroupCommit:
         batch.outcome.set_result(confirmed)
         if confirmed:
             self._count(batch)
+        for settled in batch.settled:
+            _call(settled, confirmed=confirmed)
 
     async def _is_confirmed(self, batch: _Batch) -> bool:
         left_s = batch.opened_at_s + self._timeout_s - monotonic()
@@ -165,7 +176,17 @@ class GroupCommit:
         self._failing = False
 
 
-def _rejected_outcome() -> Outcome:
+def _rejected_outcome(settled: Settled | None) -> Outcome:
     outcome = Outcome()
     outcome.set_result(False)
+    if settled is not None:
+        _call(settled, confirmed=False)
     return outcome
+
+
+def _call(settled: Settled, *, confirmed: bool) -> None:
+    """Call a function; its defect does not concern the other bodies of the batch."""
+    try:
+        settled(confirmed)
+    except Exception:
+        log.exception("a webhook met a defect after its batch", extra={"action": "webhook_failed"})

@@ -104,7 +104,7 @@ async def test_a_half_read_body_is_still_accepted_during_the_stop(redis: Client)
         await until(lambda: served.receiver._connections.busy)
 
         stopping = asyncio.create_task(served.receiver.stop())
-        await until(lambda: served.receiver._is_stopping)
+        await until(lambda: served.receiver._connections.is_stopping)
         writer.write(b":1}")
         answer = await asyncio.wait_for(reader.read(), 60)
         await stopping
@@ -119,7 +119,7 @@ async def test_it_is_not_ready_while_it_stops(redis: Client) -> None:
     async with serving(redis) as served:
         assert (await served.get("/readyz")).status == 200  # opens a connection that is kept open
         stopping = asyncio.create_task(served.receiver.stop())
-        await until(lambda: served.receiver._is_stopping)
+        await until(lambda: served.receiver._connections.is_stopping)
         reply: Reply = await served.get("/readyz")
         await stopping
 
