@@ -81,6 +81,9 @@ class Confirmation(Struct, frozen=True):
             raise NotDurable(f"{replies[-1]} of {self.replicas} replicas confirmed")
 
 
+_BY_THE_REPLY = Confirmation()
+
+
 def confirmation_for(facts: ServerFacts, durability: str, replicas: int) -> Confirmation:
     """Return how this server confirms a durability of `memory`, `fsync` or `replicated`.
 
@@ -145,6 +148,8 @@ async def _replicated(redis: Client, replicas: int, command: list[Any]) -> tuple
 
 
 async def _confirmed(redis: Client, confirmation: Confirmation, command: list[Any]) -> Any:
+    if confirmation == _BY_THE_REPLY:
+        return await redis.execute_command(*command)
     async with redis.pipeline(transaction=False) as pipe:
         pipe.execute_command(*command)
         confirmation.add_to(pipe)
