@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 """Connections that the kernel keeps until a receiver process accepts them."""
 
+_OVERLAPPING_WRITES = 2
+"""Batches that one partition may get at the same time: while Redis syncs one to its disk, it receives the next."""
+
 _CHECK_EVERY_S = 1.0
 _IDLE_GRACE_S = 0.25
 """Seconds that idle connections stay open at a stop, so that requests on their way are still answered."""
@@ -85,7 +88,7 @@ class Receiver:
             self._storage.write,
             counters,
             timeout_s=settings.flush_timeout_s,
-            max_writes=writers.max_writes,
+            max_writes=max(_OVERLAPPING_WRITES, writers.max_writes),
             slow_after_s=writers.slow_after_s,
         )
         self._webhooks = Webhooks(
@@ -123,7 +126,6 @@ class Receiver:
         self._tasks = [
             loop.create_task(work)
             for work in (
-                self._commit.run(),
                 self._storage.run(),
                 self._run_every_second(),
                 self._monitor.run(),
@@ -163,6 +165,7 @@ class Receiver:
         self._connections.is_stopping = True
         self._accepting.close()
         await self._finish_requests(deadline_s)
+        self._commit.close()
         await cancel_and_wait(self._tasks)
         await self._storage.close()
         await self._rejections.report()

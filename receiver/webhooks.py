@@ -125,7 +125,7 @@ class Webhooks:
             webhook = self._verified(route, head, hint, self._bodies.whole(content))
             if isinstance(webhook, RawBody):
                 self._admit(webhook)
-                self._commit.join(webhook, partial(self._settled, connection, route, perf_counter()))
+                self._commit.add(webhook, partial(self._settled, connection, route, perf_counter()))
                 return True
             self._counters.responses[webhook.status] += 1
         except Exception as error:  # noqa: BLE001 - each has a response

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from time import monotonic
 
@@ -89,7 +90,9 @@ class PartitionWriters:
         return any(writer.syncs_late for writer in self.all)
 
     def slow_after_s(self) -> float:
-        """Seconds after which the next batch does not wait for a write any more."""
+        """Seconds after which the next batch does not wait for a write any more: it goes to another partition."""
+        if len(self.all) == 1:
+            return math.inf
         return min(_SYNC_SLOW_AFTER_S if self.syncs_late else _SLOW_AFTER_S, self._timeout_s / 3)
 
     @property

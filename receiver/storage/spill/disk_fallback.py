@@ -66,6 +66,7 @@ class DiskFallback:
         self._timeout_s = timeout_s
         self._is_exceeded = is_exceeded
         self._time_limit = TimeLimit()
+        self._appends = asyncio.Lock()  # batches that are written at the same time may fail together
         self.redis_error: BrokerError | None = None
         """Why batches are not written to Redis, None while they are."""
 
@@ -77,7 +78,8 @@ class DiskFallback:
         if not self.redis_error and not self._is_exceeded() and await self._write_to_redis(bodies):
             return
         try:
-            await self.spill.append(bodies)
+            async with self._appends:
+                await self.spill.append(bodies)
         except SpillError as error:
             self.fault = str(error)
             raise
@@ -131,7 +133,9 @@ class DiskFallback:
         return min(_SYNC_GIVE_UP_AFTER_S if self._writers.syncs_late else GIVE_UP_AFTER_S, self._timeout_s / 2)
 
     def _note_redis_error(self, error: BrokerError) -> None:
-        self.redis_error, reason = error, str(error)
+        is_known, self.redis_error, reason = self.redis_error is not None, error, str(error)
+        if is_known:  # by another batch that was being written
+            return
         log.warning(
             "Redis does not accept webhooks: %s", reason, extra={"action": "redis_bypassed", "reason": reason}
         )
