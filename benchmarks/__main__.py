@@ -20,6 +20,7 @@ from benchmarks.harness.machine import machine_of_this_run
 
 _NAMES = (
     "receiver",
+    "loads",
     "decode",
     "intake",
     "notify",

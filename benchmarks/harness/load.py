@@ -7,6 +7,7 @@ machine.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -63,13 +64,20 @@ def signed_request(body: bytes, path: str = "/webhooks/voucherify") -> bytes:
     return head.encode() + body
 
 
-async def put_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
+async def put_load(
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    tls: ssl.SSLContext | None = None,
+) -> Load:
     """Send requests over each connection, one at a time, for `seconds`. Raises OSError if it cannot connect."""
     loop = asyncio.get_running_loop()
     run = _Run(requests)
     clients = [_Client(run) for _ in range(connections)]
     for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port, ssl=tls)  # type: ignore[misc]
     started_s = time.perf_counter()
     for client in clients:
         client.send()
@@ -96,9 +104,16 @@ async def put_each(port: int, requests: Sequence[bytes], *, connections: int) ->
     return dict(run.statuses)
 
 
-def run_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
+def run_load(
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    tls: ssl.SSLContext | None = None,
+) -> Load:
     """Run `put_load` in a new event loop."""
-    return uvloop.run(put_load(port, requests, connections=connections, seconds=seconds))
+    return uvloop.run(put_load(port, requests, connections=connections, seconds=seconds, tls=tls))
 
 
 class _Run:
