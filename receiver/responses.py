@@ -52,7 +52,7 @@ class Accepted(web.StreamResponse):
 
 
 def rendered(response: web.StreamResponse, *, closes: bool = False) -> bytes:
-    """The bytes of a response in HTTP/1.1. closes: tell the client that the connection closes after it."""
+    """The bytes of a response in HTTP/1.1. closes: say that the connection closes after it."""
     if isinstance(response, Accepted):
         if not closes:
             return response.rendered()

@@ -30,7 +30,7 @@ class Server(Struct, frozen=True):
     """A server that is measured."""
 
     pids: tuple[int, ...]
-    """Its processes, which share the port."""
+    """The ids of its processes, which share the port."""
 
     port: int
     tls: ssl.SSLContext | None = None

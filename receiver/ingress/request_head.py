@@ -19,7 +19,7 @@ class RequestHead(Struct, frozen=True, gc=False):
     """The path with the query, as it arrived."""
 
     url: URL
-    """The same, parsed."""
+    """The parsed form of `target`."""
 
     headers: Headers
     peer: str | None
