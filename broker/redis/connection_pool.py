@@ -46,13 +46,21 @@ _AT_ONCE = 32_768
 
 
 class Pool(BlockingConnectionPool):
-    """A pool that hands out a connection at once if one is free."""
+    """A pool that hands out a connection, and takes it back, at once if no command waits for one."""
+
+    # redis-py makes a timer, takes a lock, and sends an event to listeners of credentials, for each command.
+
+    _waiting = 0
+    """The commands that wait for a connection."""
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Get an open connection. Waits `timeout` seconds for one. Raises the errors of redis-py."""
         if not self.can_get_connection():
-            return await super().get_connection()
-        # redis-py would make a timer first, for a wait that is not needed.
+            self._waiting += 1
+            try:
+                return await super().get_connection()
+            finally:
+                self._waiting -= 1
         connection = self.get_available_connection()  # type: ignore[no-untyped-call]
         try:
             await self.ensure_connection(connection)
@@ -60,6 +68,14 @@ class Pool(BlockingConnectionPool):
             await self.release(connection)
             raise
         return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Take a connection back."""
+        if self._waiting:
+            await super().release(connection)
+            return
+        self._in_use_connections.remove(connection)
+        self._available_connections.append(connection)
 
 
 class PrimaryConnection(AbstractConnection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,10 @@ def test_a_command_is_encoded_as_redis_py_does(command: str, words: list[Any]) -
             HostConnection(**options).pack_command(command, *words)
     else:
         assert b"".join(HostConnection(**options).pack_command(command, *words)) == expected
+
+
+async def test_commands_wait_for_one_of_the_connections(own_redis: RedisServer) -> None:
+    client = connect(Settings(url=own_redis.url, max_connections=4))
+    await asyncio.gather(*(client.blpop("no-list", timeout=0.05) for _ in range(20)))
+    assert (await client.info("clients"))["connected_clients"] == 4
+    await client.aclose()
