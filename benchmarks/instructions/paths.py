@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from benchmarks.harness.backlog import batches, sample_bodies
 from benchmarks.harness.load import SECRET
@@ -41,7 +41,7 @@ from worker.delivery.partition import Partition
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
 from worker.main import run_on
-from worker.rules.rules import RuleBook
+from worker.rules.rules import Rule, RuleBook
 from worker.settings import Settings
 from worker.vitals import Vitals
 from worker.worker_context import WorkerContext
@@ -51,8 +51,12 @@ _CONSUMER = "counted"
 _SOURCES = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
 _ON, _OFF = HistorySettings(), HistorySettings(keep_days=0)
 
-_COMMITTED = 1024
-"""Bodies of one commit: 16 batches of 64."""
+_CONDITIONAL = tuple(
+    structs.replace(rule, when="data.balance.points > 0", key="{{ data.transaction.id }}") for rule in RULES
+)
+
+_COMMITTED = 256
+"""Bodies of one commit: 4 batches of 64."""
 
 _LEASE_S = 3600.0
 """Longer than a measurement on a busy machine, so that no lease ends."""
@@ -110,13 +114,33 @@ class Receive:
         await self._ask(self._request)
 
 
+class Decode:
+    """A provider's code decodes webhooks in its own format."""
+
+    events = 1024
+
+    def __init__(self, _peers: Peers) -> None:
+        self._bodies = sample_bodies(self.events)
+
+    async def prepare(self) -> None:
+        """Nothing is to be prepared."""
+
+    async def run(self) -> None:
+        """Decode all of them."""
+        decode = KINDS["voucherify"].decode
+        for body in self._bodies:
+            decode(body, "")
+
+
 class TakeIn:
     """Intake reads batches, decodes and commits them."""
 
-    def __init__(self, peers: Peers, history: HistorySettings, events: int = 2 * _COMMITTED) -> None:
+    def __init__(
+        self, peers: Peers, history: HistorySettings, events: int = 8 * _COMMITTED, rules: tuple[Rule, ...] = RULES
+    ) -> None:
         self.events = events
         self._redis = connect(peers.redis)
-        planner = Planner(_SOURCES, RuleBook(RULES), max_deliveries=3, writes_history=history.is_on)
+        planner = Planner(_SOURCES, RuleBook(rules), max_deliveries=3, writes_history=history.is_on)
         self._intake = Intake(self._redis, planner, Settings(), consumer=_CONSUMER)
         self._appended = 0
 
@@ -137,15 +161,15 @@ class Notify:
 
     events = 640
 
-    def __init__(self, peers: Peers, history: HistorySettings) -> None:
-        self._intake = TakeIn(peers, history, self.events)
+    def __init__(self, peers: Peers, history: HistorySettings, rules: tuple[Rule, ...] = RULES) -> None:
+        self._intake = TakeIn(peers, history, self.events, rules)
         partitions, settings = connect_all(peers.redis), Settings(lease_s=_LEASE_S)
         context = WorkerContext(
             partitions, _CONSUMER, settings, Durability(), ProcessChannels(partitions), Vitals(settings)
         )
         channels = {"sink": HttpSettings(url=peers.sink, allow_private=True, concurrency=AT_ONCE)}
         self._components = Components(
-            Setup(sources=_SOURCES, rules=RULES, channels=channels, history=history), context
+            Setup(sources=_SOURCES, rules=rules, channels=channels, history=history), context
         )
         redis = partitions.control
         self._leases = Leases(redis, _CONSUMER, lease_s=_LEASE_S)
@@ -199,7 +223,7 @@ class Alone:
 class Seal:
     """The sealer makes a segment of blocks of the history."""
 
-    events = 4 * _COMMITTED
+    events = 16 * _COMMITTED
 
     def __init__(self, peers: Peers) -> None:
         self._redis = connect(peers.redis)
@@ -228,9 +252,12 @@ class Seal:
 
 PATHS: Mapping[str, Callable[[Peers], HotPath]] = {
     "receiver": Receive,
+    "decoding": Decode,
     "intake": partial(TakeIn, history=_ON),
+    "intake with when and key": partial(TakeIn, history=_ON, rules=_CONDITIONAL),
     "intake without a history": partial(TakeIn, history=_OFF),
     "notify": partial(Notify, history=_ON),
+    "notify with when and key": partial(Notify, history=_ON, rules=_CONDITIONAL),
     "notify without a history": partial(Notify, history=_OFF),
     "alone": Alone,
     "sealing": Seal,
