@@ -15,10 +15,10 @@ import zstandard
 from msgspec import Struct
 
 from broker.history.columns import FATES, KINDS, NUMBER_OF_FATE, NUMBER_OF_KIND
-from broker.history.compression import compress, decompress
 from broker.history.query import Position, Traced, TracedEvent
 from broker.history.records import EventRecord, OutcomeRecord, UnreadableBlockError
 from broker.history.token_index import short_keys
+from broker.queue.batch import compress_quickly, decompress
 
 BLOCK_ROWS = 512
 ABOUT_CHARS = 12
@@ -85,7 +85,7 @@ _decode_outcomes = msgspec.msgpack.Decoder(list[OutcomeRecord]).decode
 
 def packed_columns(columns: SealedColumns) -> bytes:
     """Return a block of these columns."""
-    return compress(_encode(columns))
+    return compress_quickly(_encode(columns))
 
 
 def packed(events: Sequence[TracedEvent]) -> bytes:
@@ -216,7 +216,7 @@ class SealedBlock:
 
 def packed_outcomes(outcomes: Sequence[OutcomeRecord]) -> bytes:
     """Return outcomes whose events are in earlier segments."""
-    return compress(_encode_outcomes(outcomes))
+    return compress_quickly(_encode_outcomes(outcomes))
 
 
 def unpacked_outcomes(blob: bytes) -> list[OutcomeRecord]:

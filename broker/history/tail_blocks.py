@@ -26,8 +26,8 @@ from broker.history.columns import (
     events_of,
     outcomes_of,
 )
-from broker.history.compression import decompress
 from broker.history.records import EventRow, Fate, OutcomeRow, UnreadableBlockError
+from broker.queue.batch import decompress
 from broker.redis.scripting.scripts import Blobs
 
 EVENTS, OUTCOMES = b"ec", b"oc"

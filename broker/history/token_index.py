@@ -24,8 +24,8 @@ from zlib import crc32
 
 import zstandard
 
-from broker.history.compression import compress, decompress
 from broker.history.records import UnreadableBlockError
+from broker.queue.batch import compress_quickly, decompress
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
@@ -231,7 +231,7 @@ def pack_values(values: list[int]) -> bytes:
 
 
 def _packed(lanes: bytes) -> bytes:
-    return compress(b"".join([lanes[column::LANE_BYTES] for column in range(_BYTES)]))
+    return compress_quickly(b"".join([lanes[column::LANE_BYTES] for column in range(_BYTES)]))
 
 
 def unpack_values(blob: bytes) -> array[int]:

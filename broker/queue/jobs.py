@@ -120,7 +120,8 @@ def due_now(job: NotifyJob, now_ms: int) -> NotifyJob:
 
 def encode(job: NotifyJob) -> bytes:
     """Encode a job as arq stores it."""
-    blob = batch.compress(_encoder.encode(job))
+    # Most jobs are in Redis for a moment only.
+    blob = batch.compress_quickly(_encoder.encode(job))
     return _encoder.encode({"t": None, "f": NOTIFY, "a": (blob,), "k": {}, "et": 0})
 
 

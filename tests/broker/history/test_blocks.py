@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from broker.history.blocks import ABOUT_CHARS, SealedBlock, unpacked_outcomes
 from broker.history.columns import events_of
-from broker.history.compression import compress
 from broker.history.query import Query
 from broker.history.records import EventRow, OutcomeRow
 from broker.history.segment_builder import SegmentBuilder
@@ -19,6 +18,7 @@ from broker.history.segments import Segment
 from broker.history.tail import found_in
 from broker.history.tail_blocks import EVENTS, OUTCOMES, packed_events, packed_outcomes, unpacked
 from broker.history.token_index import Tokens, bucket_of, numbers_of, unpack_values
+from broker.queue.batch import compress_quickly
 from runtime.first_id import first_id
 
 TOKENS = Tokens(b"a key of this Redis")
@@ -127,9 +127,9 @@ def test_blocks_of_earlier_versions_are_read(
 ) -> None:
     fates = "".join(fate for _, fate in events)
     rows = [row for row, _ in events]
-    before = fields(b"e", compress(msgspec.msgpack.encode(rows)), fates)
+    before = fields(b"e", compress_quickly(msgspec.msgpack.encode(rows)), fates)
     assert unpacked(before) == unpacked(fields(EVENTS, packed_events(rows), fates))
     results, fates = [row for row, _ in outcomes], "".join(fate for _, fate in outcomes)
     if any(results):
-        before = fields(b"o", compress(msgspec.msgpack.encode(results)), fates)
+        before = fields(b"o", compress_quickly(msgspec.msgpack.encode(results)), fates)
         assert unpacked(before) == unpacked(fields(OUTCOMES, packed_outcomes(results), fates))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from broker.history import blocks, compression, sealing, token_index
+from broker.history import blocks, sealing, token_index
 from broker.history.blocks import SealedBlock
 from broker.history.columns import events_of, outcomes_of
 from broker.history.query import NEWEST, Position, Query, Traced, TracedEvent, position_of
@@ -20,6 +20,7 @@ from broker.history.segment_builder import SegmentBuilder
 from broker.history.settings import HistorySettings
 from broker.history.tail_blocks import Block
 from broker.history.token_index import TOGETHER, Tokens
+from broker.queue.batch import compress_quickly, decompress
 from broker.redis.client import Client
 from tests.broker.history.test_recording import NOW_MS, events, key_of, row, settle_first, states, take_in
 from tests.names import KEYS
@@ -262,14 +263,14 @@ def test_a_block_holds_every_event_exactly(rows: list[TracedEvent]) -> None:
 
 def test_a_block_of_an_earlier_version_has_no_ids_beside_those_of_events() -> None:
     row = TracedEvent(Position(1, 0, 0, 0), "n", EventRecord(1, "shop", "order.paid", "ev_1"), (), "cust_1")
-    columns = msgspec.msgpack.decode(compression.decompress(blocks.packed([row])))
-    [found] = SealedBlock(compression.compress(msgspec.msgpack.encode(columns[:-1])))
+    columns = msgspec.msgpack.decode(decompress(blocks.packed([row])))
+    [found] = SealedBlock(compress_quickly(msgspec.msgpack.encode(columns[:-1])))
     assert (found.event.id, found.about) == ("ev_1", "")
 
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_block_raise_one_error_only(data: bytes) -> None:
-    for blob in (data, compression.compress(data)):
+    for blob in (data, compress_quickly(data)):
         with pytest.raises(UnreadableBlockError):
             SealedBlock(blob)
 
