@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from broker.dead_letters.dead_letter import Dimensions
-from broker.dead_letters.packing import FINDING, READING
+from broker.dead_letters.packing import BLOCKS, FINDING, READING
 from broker.dead_letters.store import DeadLetterRow, rows
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
@@ -41,8 +41,8 @@ _OLDER = Script(
     rest="kinds",
 )
 _SEARCH = Script(
-    "dead_letters/search",
-    parts=(FINDING, READING),
+    "dead_letters/terms/search",
+    parts=(FINDING, BLOCKS, READING),
     keys=("dead_find_key",),
     args=("term", "below", "most: number"),
 )

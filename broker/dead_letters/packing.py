@@ -60,17 +60,20 @@ class PackedLetter(NamedTuple):
     dictionary: int
 
 
-FINDING = Part("dead_letters/finding", parts=(BASE,), keys=("dead_find_key",))
+FINDING = Part("dead_letters/terms/finding", parts=(BASE,), keys=("dead_find_key",))
+BLOCKS = Part("dead_letters/terms/blocks", parts=(BASE,), keys=("dead_blocks",))
+_INDEXING = Part("dead_letters/terms/indexing", parts=(FINDING, BLOCKS), keys=("dead_index",))
+_UNINDEXING = Part("dead_letters/terms/unindexing", parts=(BLOCKS,))
 READING = Part("dead_letters/reading", parts=(BASE,), keys=("dead_index",))
 ADDING = Part(
     "dead_letters/adding",
-    parts=(BASE, FINDING),
-    keys=("dead_index", "dead_dimensions", "dead_dicts", "dead_groups", "dead_news", "dead_unreported"),
+    parts=(BASE, _INDEXING),
+    keys=("dead_dimensions", "dead_dicts", "dead_groups", "dead_news", "dead_unreported"),
     records={"LETTER": PackedLetter},
 )
 REMOVING = Part(
     "dead_letters/removing",
-    parts=(BASE, READING),
+    parts=(BASE, READING, _UNINDEXING),
     keys=("dead_index", "dead_dimensions", "dead_dicts", "dead_to_retry"),
 )
 

@@ -16,15 +16,6 @@ local function note_group(fingerprint, id)
   redis.call('ZADD', K.dead_groups, now, fingerprint)
 end
 
--- For how many buckets of search terms a key stands: as many as would give it up to 64 members if all dead letters had
--- so many terms. Redis keeps up to 128 members of a key in 28 bytes each, and more of them in 100.
-local function width_for(terms)
-  local members = (redis.call('ZCARD', K.dead_index) + 1) * terms
-  local i = 1
-  while i < #WIDTHS and members * WIDTHS[i] > 64 * 2 ^ 18 do i = i + 1 end
-  return WIDTHS[i]
-end
-
 -- Add a dead letter. packed: its fields are LETTER; blobs: the list that these name by index; died_at: when it died,
 -- for an imported letter, which is not news. Returns 1, or 0 where the letter exists.
 local function add_dead_letter(packed, blobs, died_at)
@@ -40,16 +31,9 @@ local function add_dead_letter(packed, blobs, died_at)
   if dictionary ~= '' and redis.call('HINCRBY', K.dead_dicts, dictionary, 1) == 1 then
     redis.call('SET', P.dead_dict .. dictionary, blobs[packed[LETTER_DICTIONARY]])
   end
-  local terms, tokens = packed[LETTER_TERMS], {}
-  local width = width_for(#terms)
-  for i = 1, #terms do
-    local bucket, token = token_of(terms[i], packed[LETTER_SEED])
-    bucket = bucket - bucket % width
-    redis.call('ZADD', P.dead_find .. bucket, 0, token .. id)
-    tokens[i] = struct.pack('>I3', bucket) .. token -- 7 bytes
-  end
-  redis.call('SET', P.dead .. id, cmsgpack.pack({ dimensions, dictionary, table.concat(tokens),
-    blobs[packed[LETTER_LETTER]], blobs[packed[LETTER_BODY]] }))
+  local tokens, place = index_terms(id, packed[LETTER_TERMS], packed[LETTER_SEED])
+  redis.call('SET', P.dead .. id, cmsgpack.pack({ dimensions, dictionary, tokens, blobs[packed[LETTER_LETTER]],
+    blobs[packed[LETTER_BODY]], place }))
   redis.call('ZADD', K.dead_index, died_at or now, id)
   redis.call('ZADD', P.dead_by .. dimensions, died_at or now, id)
   if not died_at then note_group(packed[LETTER_FINGERPRINT], id) end

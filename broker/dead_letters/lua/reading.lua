@@ -1,18 +1,20 @@
 -- Part: reading dead letters.
 
--- Read a dead letter. Returns dimensions id, dictionary id or "", tokens, letter, body; nil where it does not exist.
+-- Read a dead letter. Returns dimensions id, dictionary id or "", tokens, letter, body, place; nil where it does not
+-- exist. Tokens and place say where its terms are indexed (terms/indexing.lua); earlier versions wrote no place.
 -- In Redis it is a msgpack array of these: a hash would take 300 bytes more, as Redis keeps fields of over 64 bytes.
--- A value that cannot be read is returned as the letter, without dimensions and tokens.
+-- A value that cannot be read is returned as the letter, without what else it has.
 local function stored(id)
   local value = redis.call('GET', P.dead .. id)
   if not value then return nil end
   local is_read, fields = pcall(cmsgpack.unpack, value)
-  if not is_read or type(fields) ~= 'table' then return '', '', '', value, '' end
+  if not is_read or type(fields) ~= 'table' then return '', '', '', value, '', '' end
   for i = 1, 5 do
-    if type(fields[i]) ~= 'string' then return '', '', '', value, '' end
+    if type(fields[i]) ~= 'string' then return '', '', '', value, '', '' end
   end
-  local dimensions, dictionary, tokens, letter, body = unpack(fields)
-  return dimensions, dictionary, #tokens % 7 == 0 and tokens or '', letter, body
+  local dimensions, dictionary, tokens, letter, body, place = unpack(fields)
+  if type(place) ~= 'string' or #place % 3 ~= 0 then place = '' end
+  return dimensions, dictionary, #tokens % 7 == 0 and tokens or '', letter, body, place
 end
 
 -- Read letters by their ids. Returns {rows of {id, when it died here in ms or "", letter or "", dictionary id or "",

@@ -10,7 +10,7 @@ end
 
 -- Remove a dead letter with its notes and its place in every index. Returns 1, or 0 where it did not exist.
 local function remove_dead_letter(id)
-  local dimensions, dictionary, tokens = stored(id)
+  local dimensions, dictionary, tokens, _, _, place = stored(id)
   if not dimensions then -- perhaps only its index entry is left
     redis.call('ZREM', K.dead_index, id)
     return 0
@@ -20,10 +20,7 @@ local function remove_dead_letter(id)
   redis.call('ZREM', P.dead_by .. dimensions, id)
   if redis.call('EXISTS', P.dead_by .. dimensions) == 0 then redis.call('HDEL', K.dead_dimensions, dimensions) end
   if dictionary ~= '' then release_dictionary(dictionary) end
-  for i = 1, #tokens, 7 do -- 3 bytes of the bucket, 4 of the hash
-    local bucket, token_at = struct.unpack('>I3', tokens, i)
-    redis.call('ZREM', P.dead_find .. bucket, tokens:sub(token_at, token_at + 3) .. id)
-  end
+  unindex_terms(id, tokens, place)
   redis.call('SREM', K.dead_to_retry, id)
   return 1
 end

@@ -8,11 +8,11 @@ go_on_when_full()
 local there = 0
 for i = 1, #letters do
   local id, sha1, letter, body = unpack(letters[i])
-  local dimensions, used, tokens = stored(id)
+  local dimensions, used, tokens, _, _, place = stored(id)
   if dimensions and used == dictionary then
     there = there + 1
     if is_as_read(id, sha1) then
-      redis.call('SET', P.dead .. id, cmsgpack.pack({ dimensions, '', tokens, letter, body }))
+      redis.call('SET', P.dead .. id, cmsgpack.pack({ dimensions, '', tokens, letter, body, place }))
       release_dictionary(dictionary)
     end
   end

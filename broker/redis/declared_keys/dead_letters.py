@@ -31,9 +31,15 @@ class DeadLetterKeys:
     dead_dicts: Annotated[str, Key("dead:dicts", "hash", "worker, inspector", bound="when empty")]
     """How many dead letters use each dictionary."""
     dead_find: Annotated[str, Key("dead:find:{bucket}", "zset", "worker, inspector", bound="when empty")]
-    """Hashes of search terms, each with the id of a dead letter: see finding.lua."""
+    """Hashes of the identities of events, each with the id of a dead letter: see terms/finding.lua."""
     dead_find_key: Annotated[str, Key("dead:find:key", "string", "worker, inspector", bound="one value")]
     """The key of the hashes of search terms."""
+    dead_blocks: Annotated[str, Key("dead:blocks", "hash", "worker, inspector", bound="when empty")]
+    """How many dead letters each block of search terms has, and the lowest and the highest id."""
+    dead_terms: Annotated[
+        str, Key("dead:terms:{block}:{key}", "string", "worker, inspector", bound="with its dead letters")
+    ]
+    """Hashes of search terms of up to 2,048 dead letters, or the ids of these: see terms/blocks.lua."""
     dead_to_retry: Annotated[str, Key("dead:to-retry", "set", "worker", bound="when empty")]
     """Ids of dead letters to retry, because their event was delivered again."""
     dead_groups: Annotated[str, Key("dead:groups", "zset", "worker, inspector", bound="10,000 groups")]

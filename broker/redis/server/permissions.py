@@ -46,7 +46,9 @@ RECEIVER = (
 """The commands that the receiver and its scripts use."""
 
 WORKER = (
+    "APPEND KEY v",
     "BLPOP KEY 1",
+    "SETRANGE KEY 0 v",
     "TYPE KEY",
     "XREADGROUP GROUP g c STREAMS KEY >",
     "XCLAIM KEY g c 0 0-0",

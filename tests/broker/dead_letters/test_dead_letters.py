@@ -168,62 +168,6 @@ async def test_kinds_beyond_the_number_that_is_kept_apart_are_found_too(redis: C
     assert not await redis.exists(KEYS.dead_dimensions, KEYS.dead_by + MIXED)
 
 
-async def test_a_term_finds_its_letters_newest_first_and_no_others(redis: Client) -> None:
-    stored_letters = [
-        stored_letter(number, terms=["all", "even" if number % 2 == 0 else "odd"]) for number in range(9)
-    ]
-    await add_stored(redis, stored_letters)
-    newest = sorted((one.letter.id for one in stored_letters), reverse=True)
-
-    everything = await dead_letters.search(redis, "all", count=100)
-    first = await dead_letters.search(redis, "all", count=4)
-    rest = await dead_letters.search(redis, "all", below=first[-1].id, count=100)
-    even = await dead_letters.search(redis, "even", count=100)
-
-    assert [row.id for row in everything] == newest
-    assert [row.id for row in (*first, *rest)] == newest
-    assert {row.id for row in even} == {one.letter.id for one in stored_letters[0::2]}
-    assert await dead_letters.search(redis, "al", count=10) == []
-
-
-async def test_a_search_finds_what_was_indexed_among_few_letters_and_among_many(redis: Client) -> None:
-    many = [f"id-{number}" for number in range(240)]
-    found, keys_of_terms = [], []
-    for others in (0, 2_000, 10_000, 20_000):  # with 240 terms each: other widths of the keys
-        if others:
-            await redis.zadd(KEYS.dead_index, {f"other-{number}": 1 for number in range(others)})
-        dying = stored_letter(others, terms=["all", *many])
-        await add_stored(redis, [dying])
-        found.insert(0, dying.letter.id)
-        keys_of_terms.append(len([key async for key in redis.scan_iter(KEYS.dead_find + "[0-9]*", count=5000)]))
-
-    everything = await dead_letters.search(redis, "all", count=100)
-    first = await dead_letters.search(redis, "id-7", count=3)
-    rest = await dead_letters.search(redis, "id-7", below=first[-1].id, count=3)
-
-    assert [row.id for row in everything] == found
-    assert [row.id for row in (*first, *rest)] == found
-    assert sorted(set(keys_of_terms)) == keys_of_terms, "each was indexed in further keys"
-    await dead_letters.discard(redis, [row.letter for row in everything if row.letter])
-    assert [key async for key in redis.scan_iter(KEYS.dead_find + "*", count=5000)] == [
-        KEYS.dead_find_key.encode()
-    ]
-
-
-async def test_the_index_does_not_reveal_search_terms(redis: Client) -> None:
-    await add_stored(redis, [stored_letter(1, terms=["ada@example.com"])])
-
-    async for key in redis.scan_iter(KEYS.dead_find + "*"):
-        assert b"ada" not in key
-        if await redis.type(key) == b"zset":
-            assert all(b"ada" not in member for member in await redis.zrange(key, 0, -1))
-
-
-async def test_a_search_before_the_first_dead_letter_finds_nothing(redis: Client) -> None:
-    assert await dead_letters.search(redis, "cust_1", count=10) == []
-    assert not await redis.exists(KEYS.dead_find_key)
-
-
 async def test_a_failure_group_is_new_once_and_again_after_a_month(redis: Client) -> None:
     first = stored_letter(1, error_class="News")
     await add_stored(redis, [first])

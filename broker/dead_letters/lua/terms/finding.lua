@@ -1,12 +1,13 @@
--- Part: the index of what people search for.
+-- Part: the part of the index of search terms that finds few letters fast.
+
+-- It has the identities of events, which redeliveries look for, and all terms of letters that earlier versions wrote.
 
 -- For how many neighbouring buckets a key may stand, the first of which names it. A key takes as much memory as several
 -- members, so among few letters more buckets share one. A letter stays where it was indexed, so all of these are read.
-local WIDTHS = { 64, 16, 4, 1 }
+local WIDTHS = { 1024, 128, 16, 1 }
 
--- Returns where a search term is indexed: one of 2^18 buckets, and the 4 bytes that its members begin with, before the
--- id of the letter. The hash uses a key of this Redis, so that the index alone reveals nothing about people. Returns nil
--- where no letter ever had a term.
+-- Returns where a search term is indexed: one of 2^18 buckets, and the token, 4 further bytes. The hash uses a key of
+-- this Redis, so that the index alone reveals nothing about people. Returns nil where no letter ever had a term.
 local find_key
 local function token_of(term, seed)
   find_key = find_key or redis.call('GET', K.dead_find_key)
@@ -19,7 +20,14 @@ local function token_of(term, seed)
   return tonumber(digest:sub(1, 5), 16) % 262144, struct.pack('>I4', tonumber(digest:sub(6, 13), 16))
 end
 
--- Returns the ids of up to `most` letters with a term, newest first, below an id ("" to start with the newest).
+-- Leave the `most` highest ids, the highest first.
+local function keep_newest(ids, most)
+  table.sort(ids, function(a, b) return a > b end)
+  for i = #ids, most + 1, -1 do ids[i] = nil end
+end
+
+-- Returns the ids of up to `most` letters with a term, newest first, below an id ("" to start with the newest). Members
+-- are a token with an id.
 local function ids_with(term, below, most)
   local bucket, token = token_of(term)
   if not bucket then return {} end
@@ -30,7 +38,6 @@ local function ids_with(term, below, most)
     for j = 1, #found do ids[#ids + 1] = found[j]:sub(#token + 1) end
     last_key = key
   end
-  table.sort(ids, function(a, b) return a > b end)
-  for i = #ids, most + 1, -1 do ids[i] = nil end
+  keep_newest(ids, most)
   return ids
 end
