@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.receiver.serving import Served, serving, stored, sync_to_disk
 from tests.redis_server import RedisServer
 from tests.redis_users import accept_writes, limited, refuse_writes, user_url
 from tests.until import until
-
-
-@pytest.fixture
-async def own_client(own_redis: RedisServer) -> AsyncIterator[Client]:
-    client = connect(RedisSettings(url=own_redis.url))
-    yield client
-    await client.aclose(close_connection_pool=True)
 
 
 async def _is_ready(served: Served) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,10 @@ import pytest
 from broker.monitoring import stats
 from broker.monitoring.spilled import read_spilled
 from broker.redis.client import Client
-from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
 from tests.receiver.health.test_endpoints import samples
 from tests.receiver.serving import Served, batches, serving, stored, sync_to_disk
 from tests.redis_server import RedisServer
 from tests.until import until
-
-
-@pytest.fixture
-async def own_client(own_redis: RedisServer) -> AsyncIterator[Client]:
-    client = connect(RedisSettings(url=own_redis.url))
-    yield client
-    await client.aclose(close_connection_pool=True)
 
 
 async def ready(served: Served) -> tuple[int, str]:
