@@ -194,6 +194,11 @@ class Protocol(HttpProtocol):
         super().pause_writing()
         self._write_deadline = self._loop.call_later(self._settings.body_timeout_s, self._abort)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read again. Does nothing if reading is not paused: aiohttp calls this after it has read any body."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def resume_writing(self) -> None:
         """The client reads again: cancel the timeout."""
         self._cancel_write_deadline()
