@@ -19,7 +19,8 @@ from worker.delivery.capacity.send_pool import Send, SendPool
 from worker.delivery.job_sends import Finished, JobSends
 from worker.delivery.next_attempt import NextAttempt, log_fields, retry_job
 from worker.delivery.running_job import RunningJob, Unfinished
-from worker.delivery.sender import Sender, note_sent
+from worker.delivery.sender import Sender
+from worker.delivery.sending.message_sends import note_sent
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped, without_values
 from worker.outcome_rows import outcome_row
 from worker.rules.retry import delay_s
@@ -64,7 +65,7 @@ class Attempts:
 
         # Lookups wait outside of the channel's pool, so that other jobs can use it meanwhile.
         pool = SendPool(len(todo)) if looks_up else running.runtime.channel.pool
-        job_sends = JobSends(running, pool, self._sender.locks)
+        job_sends = JobSends(running, pool, self._sender.sends.locks)
         job_sends.submit(sends)
         try:
             return await self._record_all(running, len(todo), job_sends)
@@ -72,7 +73,7 @@ class Attempts:
             await job_sends.cancel()
             raise
         finally:
-            note_sent(running, self._sender.counters)
+            note_sent(running, self._sender.sends.counters)
 
     async def settle(
         self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]
@@ -95,7 +96,7 @@ class Attempts:
             if recorded + len(finished) < expected and not running.runtime.is_failing():
                 await asyncio.sleep(_GATHER_S)
             batch, finished[:] = finished[:], []
-            note_sent(running, self._sender.counters)
+            note_sent(running, self._sender.sends.counters)
             recorded += len(batch)
             if not retries:
                 linger_until = time.monotonic() + _LINGER_S
@@ -140,7 +141,7 @@ class Attempts:
             elif isinstance(outcome, Skipped) and is_held:
                 record = outcome_row(notification, outcome, now_ms) if writes_history else None
                 settled.append(Settled(index, "skipped", lock=running.locks.get(notification.key), record=record))
-                self._sender.counters.note_settled(notification.rule, job.channel, "skipped")
+                self._sender.sends.counters.note_settled(notification.rule, job.channel, "skipped")
             elif is_held and not isinstance(outcome, LeftOpen):
                 when = self._next_attempt(running, notification, outcome, draw)
                 if when is None:
@@ -150,7 +151,7 @@ class Attempts:
                     record = self._retry_row(notification, outcome, now_ms, when.delay_ms)
                     retries.setdefault(when, []).append((index, notification, record))
                     if isinstance(outcome, Retry):
-                        self._sender.counters.note_settled(notification.rule, job.channel, "retry")
+                        self._sender.sends.counters.note_settled(notification.rule, job.channel, "retry")
         return settled
 
     def _retry_row(
@@ -195,7 +196,7 @@ class Attempts:
     def dead(self, running: RunningJob, index: int, notification: Notification, outcome: Dead) -> Settled:
         """Make the dead letter of a notification, count and log it."""
         job, now_ms = running.job, running.partition.redis.clock.now_ms()
-        self._sender.counters.note_settled(notification.rule, job.channel, "dead")
+        self._sender.sends.counters.note_settled(notification.rule, job.channel, "dead")
         stored_letter = dead_letters.died_at_notify(
             notification,
             job.channel,
@@ -207,7 +208,7 @@ class Attempts:
         )
         stored_letter = dead_letters.with_about(stored_letter, self._sender.about(notification))
         log.log(
-            self._sender.failures.level(logging.ERROR, outcome.reason, job.channel, outcome.error_class),
+            self._sender.sends.failures.level(logging.ERROR, outcome.reason, job.channel, outcome.error_class),
             "notification died: %s",
             without_values(outcome),
             extra={

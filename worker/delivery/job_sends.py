@@ -10,7 +10,7 @@ from broker.queue.latest_only import SubjectLock
 from runtime.task_cancellation import cancel_and_wait
 from worker.delivery.capacity.send_pool import Send, SendPool
 from worker.delivery.running_job import RunningJob
-from worker.delivery.sender import AttemptResult, RecordingBehindError
+from worker.delivery.sending.message_sends import AttemptResult, RecordingBehindError
 from worker.delivery.subject_locks import SubjectLocks
 from worker.outcome import LeftOpen, Sent
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
-
-from msgspec import structs
 
 from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.latest_only import SubjectLock
@@ -17,36 +13,18 @@ from broker.queue.waiting.cause import deferral_of
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels.channel import Channel
-from worker.counters import Counters
-from worker.delivery.failures.failure_log import FailureLog
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
-from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender
 from worker.delivery.running_job import RunningJob
-from worker.delivery.subject_locks import SubjectLocks
+from worker.delivery.sending.message_sends import AttemptResult, MessageSends, not_sent
 from worker.enrichment.enrich import Enriched, Enricher
 from worker.intake.digests import payloads_of
-from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
+from worker.outcome import Dead, Postponed, Retry, Skipped
 from worker.rules.quiet_hours import QuietTimes
-from worker.rules.render import Message, Renderer, RenderError
+from worker.rules.render import Renderer, RenderError
 from worker.rules.retry import RetrySettings
 from worker.search_terms import about_of, terms_of
 from worker.worker_context import WorkerContext
-
-if TYPE_CHECKING:
-    from worker.delivery.attempt_traces import AttemptTraces
-
-log = logging.getLogger("hookline.worker")
-
-AttemptResult = tuple[Notification, Outcome]
-"""A notification with this attempt in its history, and the outcome."""
-
-_Build = Callable[[], Message]
-"""Makes the message. Raises RenderError or DecodeError."""
-
-
-class RecordingBehindError(Exception):
-    """Nothing is sent now, since outcomes of this partition wait for Redis. The send is to be run again."""
 
 
 class Sender:
@@ -62,21 +40,12 @@ class Sender:
         context: WorkerContext,
     ) -> None:
         self.channels = channels
-        self.locks = SubjectLocks(
-            context.partitions, lease_s=context.settings.lease_s, replicas=context.durability.waits_for()
-        )
-        self.counters = context.vitals.counters
-        self.failures = FailureLog()
         self._kinds = kinds
         self._builder = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
+        self.sends = MessageSends(renderer, self._builder, context)
         self._renderer = renderer
         self._enricher = enricher
         self._quiet = quiet
-        self._traces: AttemptTraces | None = None
-        if context.vitals.tracer is not None:
-            from worker.delivery.attempt_traces import AttemptTraces  # noqa: PLC0415 - needs the extra otel
-
-            self._traces = AttemptTraces(context.vitals.tracer)
         self._prerendered = {rule for rule in renderer.names if not self._waits(rule)}
         self._unconditional = {rule for rule in self._prerendered if not renderer.needs_payload(rule)}
 
@@ -129,7 +98,7 @@ class Sender:
         if channel is None:
             return _without_channel(running, notification)
         if notification.rule in self._unconditional:
-            return self._send_when_admitted(running, channel, index, partial(prerender.take, index))
+            return self.sends.send_when_admitted(running, channel, index, partial(prerender.take, index))
         return self._attempt_if_wanted(running, channel, index, prerender)
 
     async def attempt_with_lookups(self, running: RunningJob, index: int, prerender: Prerender) -> AttemptResult:
@@ -143,13 +112,13 @@ class Sender:
             return await pool.run(partial(self.attempt, running, index, prerender))
         unwanted = self._unwanted(running, notification)
         if unwanted is not None:
-            return _not_sent(running, notification, unwanted)
+            return not_sent(running, notification, unwanted)
         started = time.monotonic()
         enriched = await self._look_up(notification, running.deadline)
         if not isinstance(enriched, Enriched):
-            return self._result(running, notification, enriched, started)
+            return self.sends.result(running, notification, enriched, started)
         build = partial(self._builder.message, notification, enriched, attempt=running.job.attempt)
-        return await pool.run(partial(self._send_when_admitted, running, channel, index, build))
+        return await pool.run(partial(self.sends.send_when_admitted, running, channel, index, build))
 
     async def _attempt_if_wanted(
         self, running: RunningJob, channel: Channel, index: int, prerender: Prerender
@@ -158,51 +127,11 @@ class Sender:
         is_prerendered = notification.rule in self._prerendered
         unwanted = prerender.unwanted(index) if is_prerendered else self._unwanted(running, notification)
         if unwanted is not None:
-            return _not_sent(running, notification, unwanted)
+            return not_sent(running, notification, unwanted)
         build = partial(prerender.take, index)
         if not is_prerendered:
             build = partial(self._builder.message, notification, None, attempt=running.job.attempt)
-        return await self._send_when_admitted(running, channel, index, build)
-
-    async def _send_when_admitted(
-        self, running: RunningJob, channel: Channel, index: int, build: _Build
-    ) -> AttemptResult:
-        """Send when the channel's rate and breaker, and the recording of outcomes, allow it.
-
-        Raises RecordingBehindError.
-        """
-        notification, pacer = running.job.notifications[index], running.runtime.channel.pacer
-        if time.monotonic() >= running.deadline:
-            return notification, Postponed(waits_for="rate_limit")
-        if pacer.rate_per_s and (again_s := await pacer.wait_for_slot(running.deadline)) is not None:
-            return notification, Postponed(again_s, "rate_limit")
-        if running.partition.recorder.is_behind():
-            raise RecordingBehindError
-        if not running.may_send():
-            return notification, LeftOpen()
-        if self._renderer.latest_only(notification.rule):
-            return await self._send_latest(running, channel, index, build)
-        return await self._send(running, channel, notification, build)
-
-    async def _send_latest(
-        self, running: RunningJob, channel: Channel, index: int, build: _Build
-    ) -> AttemptResult:
-        """Send under the lock of its subject, unless a newer event of the subject was sent."""
-        notification, subjects = running.job.notifications[index], running.subjects
-        try:
-            known = index in subjects.locks
-            lock = subjects.locks[index] if known else self._builder.lock(notification, running.job.channel)
-        except (RenderError, DecodeError) as error:
-            return notification, undeliverable(error)
-        unwanted = await self.locks.acquire(index, lock, running) if lock else None
-        if unwanted is not None:
-            return _not_sent(running, notification, unwanted)
-        if lock is None:
-            return await self._send(running, channel, notification, build)
-        notification, outcome = await self._send(running, channel, notification, build)
-        if isinstance(outcome, Sent):
-            subjects.newest[lock.subject] = max(lock.occurred_at_ms, subjects.newest.get(lock.subject, 0))
-        return notification, outcome
+        return await self.sends.send_when_admitted(running, channel, index, build)
 
     def _unwanted(self, running: RunningJob, notification: Notification) -> Skipped | Postponed | Dead | None:
         """The outcome without sending, by the rule's `when`, `key` and quiet hours; None to send."""
@@ -213,57 +142,6 @@ class Sender:
             return None
         left_s = self._quiet.left_s(notification.rule, running.partition.redis.clock.now_ms() / 1000)
         return Postponed(left_s, "quiet_hours") if left_s else None
-
-    async def _send(
-        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
-    ) -> AttemptResult:
-        span = self._traces.begin(running.job, notification) if self._traces else None
-        if span is None:
-            return await self._send_now(running, channel, notification, build)
-
-        def build_traced() -> Message:
-            return structs.replace(build(), traceparent=span.traceparent)
-
-        notification, outcome = await self._send_now(running, channel, notification, build_traced)
-        return span.end(notification, outcome), outcome
-
-    async def _send_now(
-        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
-    ) -> AttemptResult:
-        started = time.monotonic()
-        try:
-            message = build()
-        except (RenderError, DecodeError) as error:
-            return notification, undeliverable(error)
-        if not running.lease.is_held():
-            return notification, LeftOpen()
-        outcome: Outcome | None = None
-        running.runtime.channel.start_send()
-        try:
-            outcome = await channel.send(message)
-        except Exception as error:  # noqa: BLE001 - a defect of a channel is retried like other failures
-            outcome = Retry(error=str(error), error_class=type(error).__name__)
-        finally:
-            running.runtime.end_send(outcome)
-        return self._result(running, notification, outcome, started)
-
-    def _result(
-        self, running: RunningJob, notification: Notification, outcome: Outcome, started: float
-    ) -> AttemptResult:
-        took_ms = int((time.monotonic() - started) * 1000)
-        if isinstance(outcome, Sent):
-            running.sent.append((notification, took_ms))
-            return notification, Sent(outcome.status, took_ms)
-        if isinstance(outcome, Retry | Dead):
-            self.counters.note_failed(
-                running.job.channel, "retry" if isinstance(outcome, Retry) else "dead", took_ms
-            )
-        if isinstance(outcome, Retry):
-            fields = {**log_fields(running.job, notification), "took_ms": took_ms}
-            level = self.failures.level(logging.WARNING, "retry", running.job.channel, outcome.error_class)
-            log.log(level, "attempt failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
-        at_ms = running.partition.redis.clock.now_ms() - took_ms
-        return with_attempt(notification, outcome, at_ms, took_ms), outcome
 
     async def _look_up(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | Postponed:
         """The payload with what the rule looks up."""
@@ -278,25 +156,5 @@ class Sender:
             return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
 
 
-def note_sent(running: RunningJob, counters: Counters) -> None:
-    """Count and log the notifications that were sent since the last call."""
-    if running.sent:
-        job = running.job
-        counters.note_sent(job.channel, running.sent, running.partition.redis.clock.now_ms())
-        if log.isEnabledFor(logging.DEBUG):
-            each = [
-                {**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent
-            ]
-            log.debug("notification sent", extra={"action": "notification_sent", "each": each})
-        running.sent.clear()
-
-
 async def _without_channel(running: RunningJob, notification: Notification) -> AttemptResult:
     return notification, unknown_channel(running.job.channel)
-
-
-def _not_sent(running: RunningJob, notification: Notification, outcome: Outcome) -> AttemptResult:
-    if isinstance(outcome, Skipped):
-        fields = log_fields(running.job, notification)
-        log.debug("notification skipped", extra={"action": "notification_skipped", **fields})
-    return notification, outcome

@@ -122,10 +122,13 @@ class Client:
         Raises BrokenAnswer, ClientError and OSError, and ValueError for a header that would break the head.
         """
         request = self._request_bytes(target, headers, body)
-        connection = await self._connect()
-        protocol, transport = connection.protocol, connection.transport
-        assert isinstance(protocol, AnswerProtocol)
-        assert transport is not None
+        while True:
+            connection = await self._connector.connect(self._common, [], _NO_TIMEOUT)
+            protocol, transport = connection.protocol, connection.transport
+            assert isinstance(protocol, AnswerProtocol)
+            if transport is not None and not protocol.is_out_of_step():
+                break
+            connection.close()
         try:
             protocol.expect_answer()
             transport.write(request)
@@ -173,14 +176,6 @@ class Client:
         if any(map(_BREAK.search, (text for header in kept for text in header))):
             raise ValueError("a configured header has a line break")
         return "".join(f"{name}: {value}\r\n" for name, value in kept)
-
-    async def _connect(self) -> Connection:
-        while True:
-            connection = await self._connector.connect(self._common, [], _NO_TIMEOUT)
-            protocol = connection.protocol
-            if isinstance(protocol, AnswerProtocol) and not protocol.is_out_of_step():
-                return connection
-            connection.close()
 
 
 def head_in_time(error: TimeoutError) -> Head | None:

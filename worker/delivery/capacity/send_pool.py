@@ -67,7 +67,7 @@ class SendPool:
         await cancel_and_wait([task for task, send in self._tasks.items() if send in cancelled])
 
     def _start_task(self) -> None:
-        task = asyncio.create_task(self._run_waiting())
+        task = asyncio.get_running_loop().create_task(self._run_waiting())
         self._tasks[task] = None
         task.add_done_callback(self._task_ended)
 

@@ -1,0 +1,1 @@
+"""The sends of messages, and the spans of their attempts."""
