@@ -32,6 +32,8 @@ class AnswerProtocol(ResponseHandler):
     def expect_answer(self) -> None:
         """Note that a request is about to be written."""
         self.received = b""
+        if self._parser is not None:
+            return  # it reads one answer after another, and a new one takes as long as reading an answer
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
