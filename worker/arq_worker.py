@@ -171,7 +171,10 @@ class NotifyWorker(Worker):
 
     def claimant(self) -> Claimant:
         """Return for how many jobs there is room now."""
-        return self._leases.claimant(self._room.free(self._partition) if self.allow_pick_jobs else 0)
+        return self._leases.claimant(self._free())
+
+    def _free(self) -> int:
+        return self._room.free(self._partition) if self.allow_pick_jobs else 0
 
     async def start(self, claims: Claims, asked: float) -> None:
         """Start jobs that were claimed for this worker. asked: the time of the monotonic clock before that."""
@@ -191,7 +194,7 @@ class NotifyWorker(Worker):
         self._next_poll = now + _POLL_S
         self._next_claim = now + _LONGEST_WAIT_S  # a wake-up during the claim sets it back
         try:
-            claims = await self._leases.claim(self.claimant().most)
+            claims = await self._leases.claim(self._free())
         except BaseException:
             self._next_claim = 0.0
             raise
@@ -236,7 +239,7 @@ class NotifyWorker(Worker):
             self._next_extension = time.monotonic() + self._extend_every_s
         self.idle.clear()
         self.job_counter += 1
-        self._room.start_job(self._partition)
+        self._room.start_job(self._partition, jobs.size_of(job.id))
         self.tasks[job.id] = task = self.loop.create_task(self._run(job))
         task.add_done_callback(partial(self._job_ended, job.id))
 
@@ -244,7 +247,7 @@ class NotifyWorker(Worker):
         del self.tasks[job_id]
         self._leases.drop(job_id)
         self.job_counter -= 1
-        self._room.end_job(self._partition)
+        self._room.end_job(self._partition, jobs.size_of(job_id))
         if not self.job_counter:
             self.idle.set()
         error = None if task.cancelled() else task.exception()

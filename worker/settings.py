@@ -24,8 +24,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Address to listen on for `port`: 0.0.0.0 for all IPv4 interfaces, :: for all interfaces."""
 
     max_jobs: Count = 16
-    """Notify jobs that one process runs at a time, each with up to 64 notifications. Defaults to 16. Slow jobs do
-    not count fully: a process may run up to twice as many."""
+    """Notify jobs that one process runs at a time, each with up to 64 notifications; eight small jobs count as
+    one. Defaults to 16. Slow jobs do not count fully: a process may run up to twice as many, and one for each
+    channel that hangs."""
 
     lease_s: Annotated[float, Meta(ge=1)] = 15.0
     """Seconds after which another worker runs the jobs of a dead one. Defaults to 15. Set it to at least three

@@ -27,6 +27,7 @@ from broker.redis.scripting.scripts import FULL, LEASE, Script
 from runtime.ids import new_id
 
 MAX_NOTIFICATIONS = 64
+_COUNTED_AT_LEAST = 8
 NOTIFY = "notify"
 """The name of the arq function that runs these jobs."""
 
@@ -113,6 +114,11 @@ def size_of(job_id: str) -> int:
     return int(size) if size.isdecimal() and len(size) < 10 else 0
 
 
+def counted_size(size: int) -> int:
+    """Return how much of the room for notifications a job takes: for one of less than 8, as much as for 8."""
+    return max(size, _COUNTED_AT_LEAST)
+
+
 def due_now(job: NotifyJob, now_ms: int) -> NotifyJob:
     """Return a job whose first attempt is due now, or the job itself if an earlier attempt has set the time."""
     return job if job.first_try_ms else msgspec.structs.replace(job, first_try_ms=now_ms)
@@ -163,7 +169,14 @@ _CLAIM = Script(
     "queue/claim",
     parts=(FULL, JOBS, LEASE, ABSENCE, NEXT_DUE, WAKE),
     keys=("queue", "channels"),
-    args=("owner", "most: number", "lease_ms: number", "starts_kept_s: number"),
+    args=(
+        "owner",
+        "most: number",
+        "room: number",
+        "counted_at_least: number",
+        "lease_ms: number",
+        "starts_kept_s: number",
+    ),
 )
 _EXTEND = Script("queue/extend", parts=(FULL,), keys=("queue",), args=("owner", "lease_ms: number"), rest="jobs")
 _RELEASE = Script(
@@ -222,14 +235,21 @@ class Claims(NamedTuple):
     """The number of channels that are paused, have failures or have held jobs."""
 
 
-async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> Claims:
+async def claim(redis: Client, owner: str, *, count: int, lease_ms: int, room: int | None = None) -> Claims:
     """Lease up to `count` due jobs to `owner` for `lease_ms`. The owner must start them immediately.
 
-    If more jobs are due, another worker is woken; so a full worker calls this with 0. Raises BrokerError.
+    room: none is taken when the others take that much: see `counted_size`. Defaults to no limit. If more jobs are
+    due, another worker is woken; so a full worker calls this with 0. Raises BrokerError.
     """
     with translated():
         claimed, next_ms, channels = await _CLAIM(
-            redis, owner=owner, most=count, lease_ms=lease_ms, starts_kept_s=STARTS_KEPT_S
+            redis,
+            owner=owner,
+            most=count,
+            room=count * MAX_NOTIFICATIONS if room is None else room,
+            counted_at_least=_COUNTED_AT_LEAST,
+            lease_ms=lease_ms,
+            starts_kept_s=STARTS_KEPT_S,
         )
     return Claims(
         [

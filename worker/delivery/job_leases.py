@@ -61,14 +61,14 @@ class Leases:
         """The lease of a job that was claimed and not yet given back."""
         return self._held[job_id]
 
-    def claimant(self, most: int) -> Claimant:
-        """Return this process as the owner of up to `most` jobs."""
-        return Claimant(self.owner, self.lease_ms, most)
+    def claimant(self, room: int) -> Claimant:
+        """Return this process as the owner of as many full jobs as it has room for; see `claim`."""
+        return Claimant(self.owner, self.lease_ms, -(-room // jobs.MAX_NOTIFICATIONS))
 
-    async def claim(self, count: int) -> Claims:
-        """Take up to `count` due jobs. Raises BrokerError."""
-        asked = time.monotonic()
-        claims = await jobs.claim(self._redis, self.owner, count=count, lease_ms=self.lease_ms)
+    async def claim(self, room: int) -> Claims:
+        """Take due jobs that take about this much room: see `jobs.counted_size`. Raises BrokerError."""
+        asked, most = time.monotonic(), -(-room // jobs.counted_size(0))
+        claims = await jobs.claim(self._redis, self.owner, count=most, room=room, lease_ms=self.lease_ms)
         return self.taken(claims, asked)
 
     def taken(self, claims: Claims, asked: float) -> Claims:

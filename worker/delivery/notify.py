@@ -74,12 +74,10 @@ class Notifier:
             return await self._isolate(running, todo, claimed.starts)
         if not todo or not lease.is_held():
             return await self._attempts.settle(running, [], [])
-        # Only now: a job that sends nothing must not be the one that probes the channel.
-        admission = await self._admission(running)
-        if admission == "hold":
-            await self._hold(running)
-            return None
-        running = running._replace(is_probe=admission == "probe")
+        while self._room.is_full(partition, job.channel, len(job.notifications)):
+            if not await runtime.channel.moves():
+                await self._hold(running)
+                return None
         return await self._send(running, self._sender.in_order(running, todo))
 
     async def dead_letter_job(self, partition: Partition, job_id: str, error: str) -> bool:
@@ -94,27 +92,34 @@ class Notifier:
         log.error("a job is unreadable: %s", error, extra={"action": "job_dead_lettered", "job": job_id})
         return True
 
-    async def _admission(self, running: RunningJob) -> Admission:
-        """Return whether the channel, and this process, take the job now. Raises BrokerError."""
-        partition, channel = running.partition, running.job.channel
-        if self._room.is_full(partition, channel):
-            return "hold"
-        if running.runtime.is_healthy():
-            return "go"
-        return await channel_state.begin(partition.redis, running.id, channel)
-
     async def _send(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
         runtime = running.runtime
-        runtime.start_job(running.id, is_probe=running.is_probe, size=len(running.job.notifications))
+        # From now on it counts as a job of its channel, so that others that were claimed with it see that.
+        runtime.start_job(running.id, size=len(running.job.notifications))
         try:
-            attempt = self._probe if running.is_probe else self._attempts.make_all
-            rest = await attempt(running, todo)
+            # Only now: a job that sends nothing must not be the one that probes the channel.
+            admission = await self._admission(running)
+            rest: Unfinished | None = Unfinished()
+            if admission == "go":
+                rest = await self._attempts.make_all(running, todo)
+            elif admission == "probe":
+                rest = await self._probe(running._replace(is_probe=True), todo)
         finally:
             runtime.end_job(running.id)
-        if rest and runtime.state != "closed":
+        if admission == "hold" or (rest and runtime.state != "closed"):
             await self._hold(running)
             return None
         return rest
+
+    async def _admission(self, running: RunningJob) -> Admission:
+        """Return whether the channel takes the job now. Raises BrokerError."""
+        runtime = running.runtime
+        if runtime.is_healthy():
+            return "go"
+        admission = await channel_state.begin(running.partition.redis, running.id, running.job.channel)
+        if admission != "hold":
+            runtime.set_state("half-open" if admission == "probe" else "closed")
+        return admission
 
     async def _probe(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
         """Attempt one notification after another until the channel's breaker closes, then all others."""

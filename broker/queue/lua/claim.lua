@@ -1,5 +1,7 @@
 -- Take due jobs. Each gets a lease in the owner's name, and its place in the queue moves to the end of that lease.
--- Arguments: owner, most (jobs), lease_ms, starts_kept_s (how long the number of a job's starts is kept).
+-- Arguments: owner, most (jobs), room (for their notifications: none is taken when the others fill it),
+-- counted_at_least (notifications as which a small job counts), lease_ms, starts_kept_s (how long the number of a job's
+-- starts is kept).
 -- Returns {jobs, ms until the next job is due or -1 for none, channels that have any state}. Each job is {job id, blob,
 -- starts with this one, ms it was held so far, settled indices}.
 -- Run twice: the second run takes other jobs; those of the first wait until their leases end. An id that Hookline does
@@ -33,6 +35,7 @@ end
 
 for i = 1, #due do
   local job = due[i]
+  if room <= 0 then break end
   if not job:find('^[%w._:-]+$') then
     redis.call('ZREM', K.queue, job)
   elseif redis.call('EXISTS', P.job .. job) == 0 then
@@ -44,6 +47,7 @@ for i = 1, #due do
     local starts = redis.call('INCR', P.retry .. job)
     redis.call('EXPIRE', P.retry .. job, starts_kept_s)
     local held_ms = tonumber(redis.call('GET', P.held_ms .. job) or 0)
+    room = room - math.max(tonumber(job:match('%.(%d+)$')), counted_at_least)
     claimed[#claimed + 1] = { job, blob_of(job), starts, held_ms, settled_of(job) }
   else -- another worker has it: look again when its lease ends
     redis.call('ZADD', K.queue, 'XX', now + math.max(1, redis.call('PTTL', P.in_progress .. job)), job)

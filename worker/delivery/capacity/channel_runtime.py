@@ -10,7 +10,7 @@ from functools import partial
 from itertools import takewhile
 
 from broker.queue.channel_state import MOST_OF_OTHERS, CircuitState, release_held_jobs
-from broker.queue.jobs import MAX_NOTIFICATIONS
+from broker.queue.jobs import MAX_NOTIFICATIONS, counted_size
 from broker.redis.client import Client
 from broker.redis.outage import Outage, repeat
 from broker.steps.settle import ChannelFeedback
@@ -47,7 +47,9 @@ class ChannelRuntime:
         self.last_size = MAX_NOTIFICATIONS
         """The notifications of the job that started last."""
 
-        self._job_starts: dict[str, float] = {}  # by job, the oldest first, of the monotonic clock
+        # By job, the oldest first: when it started, of the monotonic clock, and the room that it takes.
+        self._jobs: dict[str, tuple[float, int]] = {}
+        self._room = 0
         self._last_succeeded = False
         self._succeeded = False
         self._failures = 0
@@ -61,15 +63,18 @@ class ChannelRuntime:
         """Ask Redis before the next job starts: the state that this process knows may be old."""
         self._last_succeeded = False
 
-    def start_job(self, job_id: str, *, is_probe: bool, size: int = MAX_NOTIFICATIONS) -> None:
-        """Note that a job of `size` notifications starts: as a probe where the breaker is half-open."""
-        self.state = "half-open" if is_probe else "closed"
+    def start_job(self, job_id: str, *, size: int = MAX_NOTIFICATIONS) -> None:
+        """Note that a job of `size` notifications starts."""
         self.last_size = size
-        self._job_starts[job_id] = time.monotonic()
+        room = counted_size(size)
+        self._jobs[job_id] = (time.monotonic(), room)
+        self._room += room
 
     def end_job(self, job_id: str) -> None:
         """Note that a job has ended."""
-        del self._job_starts[job_id]
+        _, room = self._jobs.pop(job_id)
+        self._room -= room
+        self.channel.end_job()
         self._on_job_end()
 
     def is_healthy(self) -> bool:
@@ -92,15 +97,15 @@ class ChannelRuntime:
         return self.state == "closed" and self._failures >= self.channel.breaker.failures
 
     def jobs(self) -> int:
-        """The number of jobs that this process sends through the channel."""
-        return len(self._job_starts)
+        """The room that the jobs take which this process sends through the channel: see JobRoom."""
+        return self._room
 
     def slow_jobs(self) -> int:
-        """The number of slow jobs: all jobs of a slow channel, else those that started long ago."""
-        if self.channel.is_slow():
-            return len(self._job_starts)
+        """The room that slow jobs take: all jobs of a channel that may hang, else those that started long ago."""
+        if not self._jobs or self.channel.may_hang():
+            return self._room
         since = time.monotonic() - SLOW_S
-        return sum(1 for _ in takewhile(lambda started: started < since, self._job_starts.values()))
+        return sum(room for _, room in takewhile(lambda job: job[0] < since, self._jobs.values()))
 
     def feedback(self) -> ChannelFeedback | None:
         """The successes and failures since the last call, for the breaker in Redis; None where there are none."""
@@ -146,9 +151,10 @@ class ChannelRuntimes:
         """The runtimes of the channels that had a job."""
         return list(self._runtimes.values())
 
-    def slow_jobs(self) -> int:
-        """The number of slow jobs of all channels."""
-        return sum(runtime.slow_jobs() for runtime in self._runtimes.values() if runtime.jobs())
+    def slow_jobs(self) -> list[tuple[str, int]]:
+        """The channels with slow jobs, each with the room that these take."""
+        slow = ((name, runtime.slow_jobs()) for name, runtime in self._runtimes.items())
+        return [(name, room) for name, room in slow if room]
 
     def note_states(self, channels: int) -> None:
         """Note how many channels are paused, have failures or have held jobs, as Redis has just reported."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Mapping
 
@@ -12,6 +14,13 @@ from worker.delivery.capacity.send_pool import SendPool
 
 SLOW_S = 0.5
 """A channel is slow when none of its sends has ended for this long, and so is a job that has run for this long."""
+
+_FLOWS_S = 0.1
+"""Seconds after the end of a send for which the channel is known to answer."""
+
+
+_MOMENT_S = 0.005
+"""Seconds in which answers are read that came while this process was busy."""
 
 
 class ProcessChannel:
@@ -24,13 +33,20 @@ class ProcessChannel:
         self.pool = SendPool(1)
         """Runs the sends: one at a time until the channel's settings are known."""
 
+        self.concurrency = 1
+        """The size of the pool."""
+
         self._sends = 0
-        self._last_change = 0.0
+        self._last_change = 0.0  # a send ended, or began while there was no other
+        self._last_end = -math.inf
+        self._hung = 0  # the sends that began before one of them took long, and have not ended
+        self._progress = asyncio.Event()
 
     def reload(self, settings: CommonSettings) -> None:
         """Apply the channel's settings. Sends under way end in the pool in which they began."""
         self.breaker = settings.breaker
         self.pacer.reload(settings.rate_per_s)
+        self.concurrency = settings.concurrency
         self.pool = SendPool(settings.concurrency)
 
     def start_send(self) -> None:
@@ -41,13 +57,40 @@ class ProcessChannel:
 
     def end_send(self) -> None:
         """Note that a send has ended."""
+        now = time.monotonic()
+        if not self._hung and now - self._last_change > SLOW_S:
+            self._hung = self._sends
+        if self._hung:
+            self._hung -= 1
         self._sends -= 1
-        self._last_change = time.monotonic()
+        self._last_change = self._last_end = now
+        self._progress.set()
 
-    def is_slow(self) -> bool:
-        """Return whether sends hang, or wait for the channel's rate."""
-        hangs = bool(self._sends) and time.monotonic() - self._last_change > SLOW_S
-        return hangs or self.pacer.waiting > 0
+    def end_job(self) -> None:
+        """Note that a job of the channel has ended."""
+        self._progress.set()
+
+    def flows(self) -> bool:
+        """Return whether a send ended a moment ago that did not hang."""
+        return not self._hung and time.monotonic() - self._last_end < _FLOWS_S
+
+    async def moves(self) -> bool:
+        """Wait until a send or a job ends. Returns False if none has ended for too long, so that none may soon."""
+        if self._hung or self.flows() or self.pacer.rate_per_s:
+            return False
+        left_s = _FLOWS_S
+        if self._sends:
+            left_s = max(_MOMENT_S, left_s - (time.monotonic() - self._last_change))
+        self._progress.clear()
+        try:
+            async with asyncio.timeout(left_s):
+                return await self._progress.wait()
+        except TimeoutError:
+            return False
+
+    def may_hang(self) -> bool:
+        """Return whether sends wait for the channel's rate, or have not ended lately."""
+        return self.pacer.waiting > 0 if self.pacer.rate_per_s else not self.flows()
 
 
 class ProcessChannels:
