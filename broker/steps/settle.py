@@ -1,4 +1,4 @@
-"""Records the outcomes of notifications: one Lua step for outcomes, dead letters, retries and counters."""
+"""Records the outcomes of notifications: one Lua step for outcomes, dead letters, retries and counters of jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, cast
 from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
-from broker.dead_letters.packing import ADDING
+from broker.dead_letters.packing import ADDING, PackedLetter
 from broker.history.records import RECORDING, OutcomeRow
 from broker.history.tail_blocks import place_outcomes
 from broker.queue import jobs
@@ -75,6 +75,16 @@ class ChannelFeedback(Struct, frozen=True, array_like=True):
     """The cause of the last failure, in a few words without data of a webhook; "" without failures."""
 
 
+class JobOutcomes(Struct, frozen=True):
+    """Outcomes of one job."""
+
+    job_id: str
+    outcomes: Sequence[Settled]
+    retries: Sequence[Retry] = ()
+    feedback: ChannelFeedback | None = None
+    """The results of the sends of this process, for the breaker of the job's channel."""
+
+
 class PlannedOutcome(Struct, frozen=True, array_like=True):
     """A `Settled` as the script gets it."""
 
@@ -92,31 +102,26 @@ class PlannedRetry(NamedTuple):
     indices: list[int]
 
 
+class PlannedJob(NamedTuple):
+    """A `JobOutcomes` as the script gets it."""
+
+    job: str
+    size: int
+    outcomes: list[PlannedOutcome]
+    letters: dict[str, PackedLetter]
+    """The dead letters by index."""
+
+    retries: list[PlannedRetry]
+    feedback: ChannelFeedback | None
+
+
 _SETTLE = Script(
     "steps/settle",
     parts=(FULL, COUNTERS, JOBS, NEXT_DUE, ADDING, RECORDING),
-    keys=(
-        "queue",
-        "channels",
-        "job:job",
-        "done:job",
-        "in_progress:job",
-        "retry:job",
-        "unrecognized:job",
-        "held_ms:job",
-    ),
-    args=(
-        "job",
-        "size: number",
-        "owner",
-        "history: number",
-        "outcomes: packed",
-        "letters: packed",
-        "retries: packed",
-        "feedback: packed",
-    ),
+    keys=("queue", "channels"),
+    args=("owner", "history: number", "plans: packed"),
     rest="blobs",
-    records={"OUTCOME": PlannedOutcome, "RETRY": PlannedRetry, "LOCK": SubjectLock},
+    records={"PLAN": PlannedJob, "RETRY": PlannedRetry, "LOCK": SubjectLock},
 )
 _DEAD_LETTER_JOB = Script(
     "steps/dead_letter_job",
@@ -141,55 +146,45 @@ class SettleResult(NamedTuple):
 
 
 async def settle(
-    redis: Client,
-    owner: str,
-    job_id: str,
-    outcomes: Sequence[Settled],
-    retries: Sequence[Retry] = (),
-    feedback: ChannelFeedback | None = None,
-    *,
-    replicas: int = 0,
-) -> SettleResult:
-    """Record outcomes of a job, and feedback about its channel. The last outcome removes the job.
+    redis: Client, owner: str, settled: Sequence[JobOutcomes], *, replicas: int = 0
+) -> list[SettleResult]:
+    """Record outcomes of jobs, and feedback about their channels. The last outcome of a job removes it.
 
-    Safe to repeat, and if two workers run the job at the same time: each index counts once. If `owner` has lost
-    the lease of the job, only its `sent` outcomes count. replicas: how many should have the outcomes, so that a
+    Safe to repeat, and if two workers run a job at the same time: each index counts once. If `owner` has lost
+    the lease of a job, only its `sent` outcomes count. replicas: how many should have the outcomes, so that a
     failover repeats few notifications. Raises BrokerError.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    plans = [_planned(job, blobs, now_ms) for job in settled]
+    history = place_outcomes([outcome.record for job in settled for outcome in job.outcomes], blobs)
+    with translated():
+        (rows, next_ms), _ = await replicated(
+            redis, replicas, _SETTLE, owner=owner, history=history, plans=plans, blobs=blobs.all
+        )
+    next_job_s = seconds_of(next_ms)
+    return [
+        SettleResult(int(still_open), cast("CircuitState", state.decode()), next_job_s)
+        for still_open, state in rows
+    ]
+
+
+def _planned(job: JobOutcomes, blobs: Blobs, now_ms: int) -> PlannedJob:
     letters = {
         str(outcome.index): packed(outcome.stored_letter, blobs.place, now_ms=now_ms)
-        for outcome in outcomes
+        for outcome in job.outcomes
         if outcome.stored_letter
     }
-    new_jobs = [
+    retries = [
         PlannedRetry(
             jobs.new_job_id(len(retry.indices), retry.waits_for),
             retry.delay_ms,
             blobs.place(jobs.encode(retry.job)),
             retry.indices,
         )
-        for retry in retries
+        for retry in job.retries
     ]
-    rows = [outcome.record for outcome in outcomes]
-    history = place_outcomes(rows, blobs)
-    planned = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in outcomes]
-    with translated():
-        (still_open, state, next_ms), _ = await replicated(
-            redis,
-            replicas,
-            _SETTLE,
-            job=job_id,
-            size=jobs.size_of(job_id),
-            owner=owner,
-            history=history,
-            outcomes=planned,
-            letters=letters,
-            retries=new_jobs,
-            feedback=feedback,
-            blobs=blobs.all,
-        )
-    return SettleResult(int(still_open), cast("CircuitState", state.decode()), seconds_of(next_ms))
+    outcomes = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in job.outcomes]
+    return PlannedJob(job.job_id, jobs.size_of(job.job_id), outcomes, letters, retries, job.feedback)
 
 
 async def dead_letter_job(redis: Client, job_id: str, stored_letter: StoredDeadLetter) -> None:

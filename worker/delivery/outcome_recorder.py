@@ -1,4 +1,4 @@
-"""Records outcomes in Redis.
+"""Records outcomes in Redis: those of one job with those of others that come during the write before.
 
 While outcomes wait for Redis, nothing more is sent: a notification that was sent and not recorded is sent again if
 this process dies.
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError
+from broker.redis.errors import BrokerError, Unavailable
 from broker.redis.outage import Outage
+from broker.steps.settle import JobOutcomes, Settled, SettleResult, settle
 from broker.steps.settle import Retry as RetryJob
-from broker.steps.settle import Settled, SettleResult, settle
 from worker.delivery.capacity.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
 
@@ -33,6 +33,22 @@ _PROMPT_S = 0.25
 """Seconds that Redis may take to record outcomes before further sends wait for it."""
 
 
+# One step of Redis must not hold up the others for long.
+_MOST = 256
+"""Outcomes that are recorded together, at most, if each job has less."""
+
+
+class _Group:
+    """Outcomes of jobs that are recorded together."""
+
+    def __init__(self) -> None:
+        self.jobs: list[JobOutcomes] = []
+        self.others: list[asyncio.Future[SettleResult]] = []
+        """The results for all jobs but the first, whose task writes those of all."""
+
+        self.size = 0
+
+
 class OutcomeRecorder:
     """Records the outcomes of one worker process in one partition."""
 
@@ -45,6 +61,8 @@ class OutcomeRecorder:
         self._since: dict[object, float] = {}  # when each write under way began, the oldest first
         self._failing: set[object] = set()
         self._progress = asyncio.Event()
+        self._group = _Group()  # takes further outcomes until its write begins
+        self._writing = asyncio.Lock()
         self.on_recorded: Callable[[str, SettleResult], None] = lambda *_: None
         """Called after each write with the id of the job and the result."""
 
@@ -56,14 +74,16 @@ class OutcomeRecorder:
         Raises BrokerError after an hour.
         """
         write, began = object(), time.monotonic()
-        feedback = runtime.feedback()
+        outcomes = JobOutcomes(job_id, settled, retries, runtime.feedback())
+        # Bodies may be large, and a full Redis may refuse them.
+        adds = bool(retries) or any(outcome.stored_letter for outcome in settled)
         self._since[write] = began
         try:
             while True:
                 try:
-                    rest = await settle(
-                        self._redis, self._owner, job_id, settled, retries, feedback, replicas=self._replicas
-                    )
+                    # What fails is repeated by itself, so that it makes nothing else fail.
+                    is_alone = adds or write in self._failing
+                    rest = await (self._settle_alone(outcomes) if is_alone else self._settle(outcomes))
                 except BrokerError as error:
                     if time.monotonic() > began + _GIVE_UP_AFTER_S:
                         raise
@@ -80,6 +100,43 @@ class OutcomeRecorder:
             del self._since[write]
             self._failing.discard(write)
             self._progress.set()
+
+    async def _settle(self, outcomes: JobOutcomes) -> SettleResult:
+        """Settle with the outcomes that come until the write before has ended. Raises BrokerError."""
+        group = self._group
+        if group.size + len(outcomes.outcomes) > _MOST:
+            group = self._group = _Group()
+        group.jobs.append(outcomes)
+        group.size += len(outcomes.outcomes)
+        if len(group.jobs) > 1:
+            result: asyncio.Future[SettleResult] = asyncio.get_running_loop().create_future()
+            group.others.append(result)
+            return await result
+        error: BrokerError = Unavailable("the write was cancelled")
+        results: list[SettleResult] = []
+        try:
+            async with self._writing:
+                if self._group is group:
+                    self._group = _Group()
+                results = await settle(self._redis, self._owner, group.jobs, replicas=self._replicas)
+            return results[0]
+        except BrokerError as refused:
+            error = refused
+            raise
+        finally:
+            if self._group is group:
+                self._group = _Group()
+            for place, waiting in enumerate(group.others, 1):
+                if waiting.done():
+                    continue
+                if results:
+                    waiting.set_result(results[place])
+                else:
+                    waiting.set_exception(error)
+
+    async def _settle_alone(self, outcomes: JobOutcomes) -> SettleResult:
+        [result] = await settle(self._redis, self._owner, [outcomes], replicas=self._replicas)
+        return result
 
     async def catches_up(self, lease: Lease) -> bool:
         """Wait until outcomes are recorded as they come; False where the lease ends before."""

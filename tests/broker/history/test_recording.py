@@ -14,9 +14,10 @@ from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.steps.apply import AppliedBatch, apply
 from broker.steps.commit import NewEvent, Processed, Share, commit
-from broker.steps.settle import Settled, settle
+from broker.steps.settle import Settled
 from tests.broker.claiming import claim
 from tests.names import KEYS
+from tests.settling import settle
 from worker.rules.idempotency import idempotency_key
 
 NOW_MS = int(time.time() * 1000)

@@ -6,9 +6,10 @@ import pytest
 
 from broker.queue import channel_state, jobs
 from broker.redis.client import Client
-from broker.steps.settle import ChannelFeedback, Settled, settle
+from broker.steps.settle import ChannelFeedback, Settled
 from tests.broker.claiming import claim
 from tests.names import KEYS
+from tests.settling import settle
 from tests.until import until
 
 ME = "me"

@@ -10,9 +10,10 @@ from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.latest_only import SubjectLock
 from broker.redis import keys
 from broker.redis.client import Client
-from broker.steps.settle import Settled, settle
+from broker.steps.settle import Settled
 from tests.broker.claiming import claim
 from tests.names import KEYS
+from tests.settling import settle
 
 SUBJECT = latest_only.subject_id("voucherify", "balance", "crm", "v_1")
 OWNER = "worker-1"

@@ -20,12 +20,13 @@ from broker.redis.keys import LATEST_TTL_S
 from broker.redis.partitions import Partitions, connect_all
 from broker.repartition.confirmations import Durability
 from broker.repartition.run import Orders, needed, repartition
-from broker.steps.settle import Settled, settle
+from broker.steps.settle import Settled
 from broker.steps.window_reader import WindowReader, read_windows
 from launcher.composition.dead_letter_terms import buckets, terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.key_check import undeclared
+from tests.settling import settle
 from tests.worker.dated_events import points_added
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner

@@ -20,7 +20,7 @@ from broker.redis.partitions import Partitions
 from broker.repartition import out
 from broker.repartition.out import Row
 from broker.repartition.state import RepartitionError
-from broker.steps.settle import Settled, settle
+from broker.steps.settle import Settled
 from tests.broker.repartition.installation import (
     BODIES,
     EVERY,
@@ -37,6 +37,7 @@ from tests.broker.repartition.installation import (
 )
 from tests.broker.repartition.killed import killed_until_done
 from tests.redis_server import RedisServer
+from tests.settling import settle
 from tests.until import until
 
 PartitionsOf: TypeAlias = Callable[[int], Partitions]

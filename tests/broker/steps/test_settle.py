@@ -14,10 +14,11 @@ from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.redis.errors import Full
 from broker.steps.commit import NewEvent, Processed, commit
-from broker.steps.settle import Retry, Settled, dead_letter_job, settle
+from broker.steps.settle import Retry, Settled, dead_letter_job
 from tests.broker.claiming import claim
 from tests.broker.new_dead_letters import as_it_died
 from tests.names import KEYS
+from tests.settling import settle
 
 NOW_MS = int(time.time() * 1000)
 ME, OTHER = "me", "other"

@@ -17,9 +17,10 @@ from broker.queue.channel_state import Channel
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.redis.partitions import Partitions
-from broker.steps.settle import ChannelFeedback, Settled, settle
+from broker.steps.settle import ChannelFeedback, Settled
 from tests.broker.claiming import claim
 from tests.names import KEYS
+from tests.settling import settle
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.work_conditions import KINDS, WorkFacts, end_text, work_alerts
 from worker.monitoring.work_monitor import WorkMonitor

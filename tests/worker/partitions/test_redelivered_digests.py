@@ -13,10 +13,11 @@ from broker.queue import held_bodies, jobs, stream
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.partitions import Partitions, connect_all
-from broker.steps.settle import Settled, settle
+from broker.steps.settle import Settled
 from sources import KINDS
 from tests.digest_windows import close_windows
 from tests.redis_server import RedisServer
+from tests.settling import settle
 from tests.worker.intake.test_partitions import BODIES, TOGETHER, bodies, intake_of, received, total
 from worker.search_terms import terms_of
 
