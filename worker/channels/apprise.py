@@ -63,12 +63,13 @@ class AppriseChannel:
 
     def _service(self, url: str, message: Message) -> Any:
         """The service that sends to the message's `to` alone; Dead where no service does."""
-        first, second = (_instantiated(self._apprise, url) for _ in range(2))
-        if first is None or second is None:
+        first = _instantiated(self._apprise, url)
+        if first is None:
             return _address_error("Apprise accepts no URL with this `to`")
-        strings = strings_of(first) & strings_of(second)  # without those that are random
-        if _TO in self._url and not goes_to(message.to.strip(), strings, self._sample_strings):
-            return _address_error("the service does not accept this `to` as one recipient")
+        if _TO in self._url:
+            strings = strings_of(first) & strings_of(_instantiated(self._apprise, url))  # without random ones
+            if not goes_to(message.to.strip(), strings, self._sample_strings):
+                return _address_error("the service does not accept this `to` as one recipient")
         service = self._apprise.Apprise(asset=_asset(self._apprise))
         service.add(first)
         return service
