@@ -20,8 +20,9 @@ from arq.connections import ArqRedis
 from arq.worker import Function, Worker
 
 from broker.queue import heartbeat, jobs
+from broker.queue.claims import Claimant, Claimed, Claims
 from broker.queue.heartbeat import Upcoming
-from broker.queue.jobs import Claimant, Claimed, Claims, Packed
+from broker.queue.jobs import Packed
 from broker.redis.clock import now_ms, report
 from broker.redis.errors import BrokerError, Misconfigured, translated
 from broker.redis.outage import Outage, repeat

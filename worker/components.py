@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from broker.history.settings import HistorySettings
-from broker.queue.jobs import Claimed, Packed
+from broker.queue.claims import Claimed
+from broker.queue.jobs import Packed
 from sources.settings import Settings as SourceSettings
 from sources.source_kinds import provider_of
 from worker.channels.channel import Channel, open_channels

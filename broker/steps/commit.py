@@ -13,8 +13,9 @@ from broker.dead_letters.packing import ADDING, PackedLetter
 from broker.history.records import RECORDING, EventRow
 from broker.history.tail_blocks import place_events
 from broker.queue import held_bodies
+from broker.queue.claims import NO_CLAIMANT, STARTS_KEPT_S, Claimant, Claimed, Claims
 from broker.queue.held_bodies import HeldBodies
-from broker.queue.jobs import NO_CLAIMANT, STARTS_KEPT_S, Claimant, Claimed, Claims, NotifyJob
+from broker.queue.jobs import NotifyJob
 from broker.queue.parts import NEXT_DUE
 from broker.redis import clock
 from broker.redis.client import Client

@@ -1,10 +1,10 @@
 """Claims of jobs, in the form that tests need."""
 
-from broker.queue import jobs
+from broker.queue import claims
 from broker.redis.client import Client
 
 
 async def claim(redis: Client, owner: str, *, count: int = 10, lease_ms: int = 60_000) -> list[str]:
     """Claim jobs and return their ids."""
-    claims = await jobs.claim(redis, owner, count=count, lease_ms=lease_ms)
-    return [job.id for job in claims.jobs]
+    claimed = await claims.claim(redis, owner, count=count, lease_ms=lease_ms)
+    return [job.id for job in claimed.jobs]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 
-from broker.queue import jobs
-from broker.queue.jobs import Claimant, Claims
+from broker.queue import claims, jobs
+from broker.queue.claims import Claimant, Claims
 from broker.redis.client import Client
 
 # The clocks of two hosts do not run at exactly the same speed.
@@ -66,10 +66,10 @@ class Leases:
         return Claimant(self.owner, self.lease_ms, -(-room // jobs.MAX_NOTIFICATIONS))
 
     async def claim(self, room: int) -> Claims:
-        """Take due jobs that take about this much room: see `jobs.counted_size`. Raises BrokerError."""
-        asked, most = time.monotonic(), -(-room // jobs.counted_size(0))
-        claims = await jobs.claim(self._redis, self.owner, count=most, room=room, lease_ms=self.lease_ms)
-        return self.taken(claims, asked)
+        """Take due jobs that take about this much room: see `claims.counted_size`. Raises BrokerError."""
+        asked, most = time.monotonic(), -(-room // claims.counted_size(0))
+        claimed = await claims.claim(self._redis, self.owner, count=most, room=room, lease_ms=self.lease_ms)
+        return self.taken(claimed, asked)
 
     def taken(self, claims: Claims, asked: float) -> Claims:
         """Note jobs that this process has taken. Returns those that it does not run already.
@@ -94,15 +94,15 @@ class Leases:
         if not held:
             return
         asked = time.monotonic()
-        lost = await jobs.extend(self._redis, self.owner, list(held), lease_ms=self.lease_ms)
+        lost = await claims.extend(self._redis, self.owner, list(held), lease_ms=self.lease_ms)
         for lease in held.values():
             lease.renew(asked + self._certain_s)
         for job_id in lost:
             held[job_id].lose()
 
     async def give_back(self, job_id: str, *, delay_ms: int, forget_start: bool) -> None:
-        """Give a job back to the queue; see `jobs.release`. Raises BrokerError."""
-        await jobs.release(self._redis, self.owner, job_id, delay_ms=delay_ms, forget_start=forget_start)
+        """Give a job back to the queue; see `claims.release`. Raises BrokerError."""
+        await claims.release(self._redis, self.owner, job_id, delay_ms=delay_ms, forget_start=forget_start)
 
     def drop(self, job_id: str) -> None:
         """Forget the lease of a job that no longer runs here."""

@@ -8,7 +8,8 @@ import time
 from broker import dead_letters
 from broker.queue import channel_state, jobs
 from broker.queue.channel_state import Admission
-from broker.queue.jobs import Claimed, Packed, UnreadableJobError
+from broker.queue.claims import Claimed
+from broker.queue.jobs import Packed, UnreadableJobError
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled, dead_letter_job
 from worker.delivery.attempts import Attempts

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from broker.queue import jobs
+from broker.queue import claims
 from broker.queue.jobs import NotifyJob
 from worker.delivery.partition import Partition
 
@@ -49,7 +49,7 @@ class UnrecognizedJobs:
 
     async def leave(self, partition: Partition, job_id: str, why: str) -> bool:
         """Leave a claimed job to other workers; False where the grace period is over. Raises BrokerError."""
-        if not await jobs.defer(partition.redis, partition.owner, job_id, for_ms=self._grace_ms):
+        if not await claims.defer(partition.redis, partition.owner, job_id, for_ms=self._grace_ms):
             return False
         log.warning("a job is left to other workers: %s", why, extra={"action": "job_deferred", "job": job_id})
         return True

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import structs
 
 from broker.queue import stream
-from broker.queue.jobs import NO_CLAIMANT, Claimant, Claims
+from broker.queue.claims import NO_CLAIMANT, Claimant, Claims
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from broker.monitoring import alerts, stats
 from broker.monitoring.alerts import Alert
 from broker.namespace.set_aside import read_set_aside
-from broker.queue import dedupe, jobs, stream
+from broker.queue import claims, dedupe, jobs, stream
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
@@ -42,7 +42,7 @@ async def test_a_key_of_another_type_is_set_aside_and_its_step_is_complete(redis
     await commit_one(redis)
     totals = await stats.read_totals(redis)
     assert (totals.accepted, totals.processed, totals.created, totals.waiting) == (1, 1, 1, 1)
-    [job] = (await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs
+    [job] = (await claims.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs
     assert jobs.decode(jobs.deserialize(job.blob)["a"][0]).channel == "crm"
     [moved] = await read_set_aside(redis)
     assert (moved.type, moved.name.startswith(KEYS.set_aside_of)) == ("string", True)
@@ -134,7 +134,7 @@ async def test_a_job_of_another_type_is_claimed_as_an_unreadable_job(redis: Clie
     [name] = await redis.zrange(KEYS.queue, 0, -1)
     await redis.delete(KEYS.job + name.decode())
     await redis.rpush(KEYS.job + name.decode(), "x")
-    [job] = (await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs
+    [job] = (await claims.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs
     assert jobs.deserialize(job.blob)["f"] == jobs.UNREADABLE
 
 
@@ -142,7 +142,7 @@ async def test_settled_indices_that_the_job_does_not_have_do_not_end_it(redis: C
     await commit_one(redis)
     [name] = await redis.zrange(KEYS.queue, 0, -1)
     await redis.sadd(KEYS.done + name.decode(), "x", "7", "-1")
-    [job] = (await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs
+    [job] = (await claims.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs
     assert job.done == frozenset()
     assert await redis.exists(KEYS.done + name.decode()) == 0
 
@@ -151,12 +151,12 @@ async def test_a_lease_without_an_end_counts_as_no_lease(redis: Client) -> None:
     await commit_one(redis)
     [name] = await redis.zrange(KEYS.queue, 0, -1)
     await redis.set(KEYS.in_progress + name.decode(), "no-such-worker")
-    assert len((await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs) == 1
+    assert len((await claims.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs) == 1
 
 
 async def test_an_id_that_is_not_text_leaves_the_queue(redis: Client) -> None:
     await redis.zadd(KEYS.queue, {b"\xff\xfe": 0, b"a b": 0})
-    assert (await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs == []
+    assert (await claims.claim(redis, "worker-1", count=10, lease_ms=1000)).jobs == []
     assert await redis.zcard(KEYS.queue) == 0
 
 

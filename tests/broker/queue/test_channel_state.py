@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from broker.queue import channel_state, jobs
+from broker.queue import channel_state, claims, jobs
 from broker.redis.client import Client
 from broker.steps.settle import ChannelFeedback, Settled
 from tests.broker.claiming import claim
@@ -128,7 +128,7 @@ async def test_a_success_releases_all_held_jobs_and_counts_their_held_time(redis
     await until(lambda: time.time() * 1000 > held_since + 20)
     assert await send(succeeded=True) == "closed"
     await channel_state.release_held_jobs(redis, {})
-    [claimed] = (await jobs.claim(redis, ME, count=9, lease_ms=60_000)).jobs
+    [claimed] = (await claims.claim(redis, ME, count=9, lease_ms=60_000)).jobs
     assert claimed.id == job_id
     assert 20 <= claimed.held_ms < 5000
     assert await channel_state.begin(redis, job_id, "sink") == "go"

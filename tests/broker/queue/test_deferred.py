@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from broker.queue import batch, jobs, stream
+from broker.queue import batch, claims, jobs, stream
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from broker.redis import keys
@@ -47,10 +47,10 @@ async def test_an_entry_is_deferred_for_the_given_time_and_only_by_its_consumer(
 async def test_a_deferred_job_is_due_in_a_second_and_its_start_does_not_count(redis: Client) -> None:
     await redis.set(KEYS.job + "a.1", b"job")
     await redis.zadd(KEYS.queue, {"a.1": 1})
-    assert (await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS)).jobs == [
+    assert (await claims.claim(redis, "old", count=1, lease_ms=MINUTE_MS)).jobs == [
         ("a.1", b"job", 1, 0, frozenset())
     ]
-    assert await jobs.defer(redis, "old", "a.1", for_ms=MINUTE_MS)
+    assert await claims.defer(redis, "old", "a.1", for_ms=MINUTE_MS)
     assert not await redis.exists(KEYS.in_progress + "a.1", KEYS.retry + "a.1")
     assert await claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []
     due_ms = await redis.zscore(KEYS.queue, "a.1")

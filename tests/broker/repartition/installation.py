@@ -12,7 +12,7 @@ from broker.dead_letters import Note, died_at_notify
 from broker.monitoring import stats
 from broker.namespace import layout
 from broker.namespace.layout import Move
-from broker.queue import channel_state, dedupe, jobs, latest_only, stream
+from broker.queue import channel_state, claims, dedupe, jobs, latest_only, stream
 from broker.queue.batch import RawBody
 from broker.redis.confirmation import Confirmation
 from broker.redis.connection import Settings as RedisSettings
@@ -103,7 +103,7 @@ async def deliver(partitions: Partitions) -> None:
     """Send the notifications that wait; each EVERY-th becomes a dead letter."""
     count = 0
     for client in partitions:
-        for claimed in (await jobs.claim(client, "worker", count=100, lease_ms=60_000)).jobs:
+        for claimed in (await claims.claim(client, "worker", count=100, lease_ms=60_000)).jobs:
             [packed] = jobs.deserialize(claimed.blob)["a"]
             outcomes = []
             for index, notification in enumerate(jobs.decode(packed).notifications):

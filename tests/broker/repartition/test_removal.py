@@ -12,7 +12,7 @@ from broker import dead_letters
 from broker.monitoring import audit
 from broker.namespace import layout
 from broker.namespace.layout import Move
-from broker.queue import channel_state, jobs, stream
+from broker.queue import channel_state, claims, jobs, stream
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.redis.errors import Unavailable
@@ -117,7 +117,7 @@ async def test_a_job_that_a_worker_runs_moves_after_it_has_ended(
 ) -> None:
     await filled(redis_server.url, 2)
     one, two = partitions_of(1), partitions_of(2)
-    [running] = (await jobs.claim(two[1], "old worker", count=1, lease_ms=60_000)).jobs
+    [running] = (await claims.claim(two[1], "old worker", count=1, lease_ms=60_000)).jobs
     [packed] = jobs.deserialize(running.blob)["a"]
     size = len(jobs.decode(packed).notifications)
     before = await total(two)
@@ -140,7 +140,7 @@ async def test_jobs_that_are_held_for_a_channel_stay_held(
 ) -> None:
     await filled(redis_server.url, 2)
     one, two = partitions_of(1), partitions_of(2)
-    [claimed] = (await jobs.claim(two[1], "worker", count=1, lease_ms=60_000)).jobs
+    [claimed] = (await claims.claim(two[1], "worker", count=1, lease_ms=60_000)).jobs
     await channel_state.hold(two[1], "worker", claimed.id, "console")
     await change(redis_server.url, 1)
     [held] = await one.control.zrange(one.control.names.held_jobs + "console", 0, -1)
@@ -233,7 +233,7 @@ class CrashError(Exception):
 async def send_all(redis: Client) -> int:
     """Send all notifications that wait in a partition. Returns how many there were."""
     count = 0
-    for claimed in (await jobs.claim(redis, "worker", count=100, lease_ms=60_000)).jobs:
+    for claimed in (await claims.claim(redis, "worker", count=100, lease_ms=60_000)).jobs:
         [packed] = jobs.deserialize(claimed.blob)["a"]
         size = len(jobs.decode(packed).notifications)
         await settle(redis, "worker", claimed.id, [Settled(index, "sent") for index in range(size)])

@@ -7,10 +7,11 @@ import pytest
 
 from broker import dead_letters
 from broker.monitoring import stats
-from broker.queue import dedupe, jobs, stream
+from broker.queue import claims, dedupe, jobs, stream
 from broker.queue.batch import RawBody
+from broker.queue.claims import Claimant, Claimed, Claims
 from broker.queue.dedupe import DAY_MS
-from broker.queue.jobs import Claimant, Claimed, Claims, Notification, NotifyJob
+from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.steps.commit import NewEvent, Processed, Share, commit
@@ -93,7 +94,7 @@ async def test_a_commit_leases_the_new_jobs_that_its_worker_has_room_for(redis: 
     assert jobs.decode_whole(started.id, stored["a"][0]).notifications == job(3).notifications
     assert (started.starts, started.held_ms, started.done) == (1, 0, frozenset({1}))
     assert done.claims.next_job_s == 0  # the other one is due, and this worker may claim it too
-    [other] = (await jobs.claim(redis, "worker-2", count=9, lease_ms=60_000)).jobs
+    [other] = (await claims.claim(redis, "worker-2", count=9, lease_ms=60_000)).jobs
     assert {started.id, other.id} == {member.decode() for member in await redis.zrange(KEYS.queue, 0, -1)}
     assert await redis.get(KEYS.in_progress + started.id) == b"worker-1"
     assert 59_000 < await redis.pttl(KEYS.in_progress + started.id) <= 60_000
@@ -109,7 +110,7 @@ async def test_a_job_of_a_commit_whose_worker_died_is_claimed_when_its_lease_end
     claimed: list[Claimed] = []
 
     async def is_claimed() -> bool:
-        claimed.extend((await jobs.claim(redis, "worker-2", count=9, lease_ms=60_000)).jobs)
+        claimed.extend((await claims.claim(redis, "worker-2", count=9, lease_ms=60_000)).jobs)
         return bool(claimed)
 
     await until(is_claimed)

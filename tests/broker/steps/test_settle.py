@@ -7,7 +7,7 @@ import pytest
 from broker import dead_letters
 from broker.dead_letters import replay
 from broker.monitoring import stats
-from broker.queue import dedupe, jobs, stream
+from broker.queue import claims, dedupe, jobs, stream
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
@@ -161,16 +161,16 @@ async def test_a_discarded_letter_is_deleted_and_the_counters_still_add_up(redis
 async def test_a_claimed_job_is_taken_by_no_other_worker_until_its_lease_ends(redis: Client, job_id: str) -> None:
     assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
     assert await claim(redis, ME, count=10, lease_ms=60_000) == []
-    await jobs.release(redis, ME, job_id, forget_start=True)
+    await claims.release(redis, ME, job_id, forget_start=True)
     assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
 
 
 async def test_a_lease_that_is_not_extended_ends(redis: Client, job_id: str) -> None:
     await claim(redis, ME, count=1, lease_ms=20_000)
-    await jobs.extend(redis, ME, [job_id], lease_ms=600_000)
+    await claims.extend(redis, ME, [job_id], lease_ms=600_000)
     assert await redis.pttl(KEYS.in_progress + job_id) > 20_000
     assert await claim(redis, ME, count=1, lease_ms=1) == []
-    await jobs.extend(redis, ME, [job_id], lease_ms=1)
+    await claims.extend(redis, ME, [job_id], lease_ms=1)
     while not await claim(redis, ME, count=1, lease_ms=60_000):
         pass
 
@@ -187,11 +187,11 @@ async def test_a_worker_that_lost_its_lease_neither_extends_nor_returns_the_job_
 ) -> None:
     await taken_over(redis, job_id)
     before = await redis.zscore(KEYS.queue, job_id)
-    assert await jobs.extend(redis, ME, [job_id], lease_ms=600_000) == [job_id]
-    await jobs.release(redis, ME, job_id)
+    assert await claims.extend(redis, ME, [job_id], lease_ms=600_000) == [job_id]
+    await claims.release(redis, ME, job_id)
     assert await redis.zscore(KEYS.queue, job_id) == before
     assert await redis.get(KEYS.in_progress + job_id) == OTHER.encode()
-    assert await jobs.extend(redis, OTHER, [job_id], lease_ms=60_000) == []
+    assert await claims.extend(redis, OTHER, [job_id], lease_ms=60_000) == []
 
 
 async def test_only_sent_outcomes_count_of_a_worker_that_lost_its_lease(redis: Client, job_id: str) -> None:
@@ -211,7 +211,7 @@ async def test_only_sent_outcomes_count_of_a_worker_that_lost_its_lease(redis: C
 async def test_only_the_last_start_is_undone(redis: Client, job_id: str) -> None:
     await claim(redis, ME, count=1, lease_ms=60_000)
     await redis.set(KEYS.retry + job_id, 4)
-    await jobs.release(redis, ME, job_id, forget_start=True)
+    await claims.release(redis, ME, job_id, forget_start=True)
     assert await redis.get(KEYS.retry + job_id) == b"3"
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from broker.queue import jobs
 from broker.queue.batch import RawBody
-from broker.queue.jobs import Claimed, Notification, NotifyJob, Packed
+from broker.queue.claims import Claimed
+from broker.queue.jobs import Notification, NotifyJob, Packed
 from broker.redis.client import Client
 from broker.redis.clock import now_ms
 from broker.redis.partitions import Partitions

@@ -9,7 +9,7 @@ import pytest
 from broker import dead_letters
 from broker.dead_letters import died_at_notify
 from broker.dead_letters.replay import retry_redelivered
-from broker.queue import held_bodies, jobs, stream
+from broker.queue import claims, held_bodies, jobs, stream
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.partitions import Partitions, connect_all
@@ -41,7 +41,7 @@ async def let_digests_die(partitions: Partitions) -> None:
     """Close all digests, and let their notifications become dead letters."""
     for client in partitions:
         await close_windows(client)
-        for claimed in (await jobs.claim(client, "worker", count=100, lease_ms=60_000)).jobs:
+        for claimed in (await claims.claim(client, "worker", count=100, lease_ms=60_000)).jobs:
             [packed] = jobs.deserialize(claimed.blob)["a"]
             outcomes = []
             for index, notification in enumerate(jobs.decode(packed).notifications):

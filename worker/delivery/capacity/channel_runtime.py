@@ -10,7 +10,8 @@ from functools import partial
 from itertools import takewhile
 
 from broker.queue.channel_state import MOST_OF_OTHERS, CircuitState, release_held_jobs
-from broker.queue.jobs import MAX_NOTIFICATIONS, counted_size
+from broker.queue.claims import counted_size
+from broker.queue.jobs import MAX_NOTIFICATIONS
 from broker.redis.client import Client
 from broker.redis.outage import Outage, repeat
 from broker.steps.settle import ChannelFeedback

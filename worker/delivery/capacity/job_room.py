@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 
-from broker.queue.jobs import MAX_NOTIFICATIONS, counted_size
+from broker.queue.claims import counted_size
+from broker.queue.jobs import MAX_NOTIFICATIONS
 from worker.delivery.partition import Partition
 
 # A partition whose Redis does not answer must not keep its share for long.
