@@ -29,6 +29,7 @@ from broker.redis.outage import Outage, repeat
 from broker.steps.settle import SettleResult
 from runtime.fault_log import Faults
 from runtime.task_cancellation import cancel_and_wait
+from worker.claim_times import POLL_S, ClaimTimes
 from worker.components import ReloadableNotifier
 from worker.delivery.capacity.job_room import JobRoom
 from worker.delivery.job_leases import Leases
@@ -40,11 +41,6 @@ from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
 
-_POLL_S = 0.1
-"""Seconds between two claims while jobs run; see also `NotifyWorker.main`."""
-
-_LONGEST_WAIT_S = 60.0
-"""Seconds between two claims of an idle worker. Heartbeats report what is due earlier."""
 _UNFINISHED_DELAY_MS = 1000
 _LAST_CLAIM_S = 1.0
 
@@ -92,7 +88,7 @@ class NotifyWorker(Worker):
             job_timeout=JOB_TIMEOUT_S,
             keep_result=0,
             max_tries=2**31,
-            poll_delay=_POLL_S,
+            poll_delay=POLL_S,
             health_check_interval=HEARTBEAT_S,
             health_check_key=redis.names.health + partition.owner,
             job_serializer=jobs.serialize,
@@ -111,9 +107,7 @@ class NotifyWorker(Worker):
         self._heartbeat_s = heartbeat_s(settings)
         self._next_extension = 0.0
         self._next_heartbeat = 0.0
-        self._next_claim = 0.0
-        self._next_poll = 0.0
-        self._sleeps_until = 0.0
+        self._claims = ClaimTimes()
         partition.recorder.on_recorded = self._note_recorded
         self.on_upcoming: Callable[[Upcoming], None] = lambda _: None
         """Called after each heartbeat with the work that Redis has."""
@@ -122,7 +116,6 @@ class NotifyWorker(Worker):
         """Set while no job runs."""
 
         self.idle.set()
-        self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._rest: dict[str, Unfinished | None] = {}  # what each run that ended left open
         self._deferred: set[str] = set()
@@ -130,8 +123,7 @@ class NotifyWorker(Worker):
 
     def wake(self) -> None:
         """Look for due jobs now."""
-        self._next_claim = 0.0
-        self._wake.set()
+        self._claims.claim_now()
 
     async def main(self) -> None:
         """Claim and run jobs until `drain`. While Redis is not reachable, it waits.
@@ -144,10 +136,10 @@ class NotifyWorker(Worker):
         async def step() -> float:
             with translated():
                 await self._poll_iteration()
-            return self._pause_s()
+            return self._claims.pause_s(jobs_run=bool(self.tasks), at_most_until=self._next_heartbeat)
 
         outage = Outage(log, "claiming jobs", redis=self._redis)
-        await repeat(step, outage, faults, stop=self._stopping, wake=self._wake)
+        await repeat(step, outage, faults, stop=self._stopping, wake=self._claims.wake)
 
     async def drain(self, ends: asyncio.Event, grace_s: float) -> None:
         """Claim no more jobs, and let running ones finish. From `ends` on they have `grace_s` seconds for that.
@@ -179,31 +171,28 @@ class NotifyWorker(Worker):
 
     async def start(self, claims: Claims, asked: float) -> None:
         """Start jobs that were claimed for this worker. asked: the time of the monotonic clock before that."""
-        if self._sleeps_until > time.monotonic() + _POLL_S:
-            self._wake.set()  # so that it looks for other jobs while these run
+        self._claims.note_start()
         await self._start_all(self._leases.taken(claims, asked))
 
     async def _poll_iteration(self) -> None:
         await now_ms(self._redis)  # keeps the copy of Redis' clock that running jobs use up to date
-        if time.monotonic() >= self._next_look():
+        if self._claims.is_due(jobs_run=bool(self.tasks)):
             await self._claim()
         await self.heart_beat()
 
     async def _claim(self) -> None:
         # Without room it claims too, so that the step wakes another worker where jobs are due.
-        now = time.monotonic()
-        self._next_poll = now + _POLL_S
-        self._next_claim = now + _LONGEST_WAIT_S  # a wake-up during the claim sets it back
+        self._claims.begin_claim()
         try:
             claims = await self._leases.claim(self._free())
         except BaseException:
-            self._next_claim = 0.0
+            self._claims.claim_now()
             raise
         if self.allow_pick_jobs:
             self._room.note_claim(self._partition, left_jobs=claims.next_job_s == 0)
         await self._start_all(claims)
         # What is due and was not taken is for others, so this worker leaves it for a moment.
-        self._claim_in(_POLL_S if claims.next_job_s == 0 else claims.next_job_s)
+        self._claims.claim_in(POLL_S if claims.next_job_s == 0 else claims.next_job_s)
 
     async def _start_all(self, claims: Claims) -> None:
         self._partition.channels.note_states(claims.channels)
@@ -214,26 +203,11 @@ class NotifyWorker(Worker):
                 await self._give_back_now(job.id)
                 self._leases.drop(job.id)
 
-    def _claim_in(self, seconds: float | None) -> None:
-        """Claim again in this many seconds, unless that is planned earlier; None: no job is known."""
-        if seconds is not None:
-            self._next_claim = min(self._next_claim, time.monotonic() + seconds)
-
     def _note_recorded(self, job_id: str, result: SettleResult) -> None:
         if result.open <= 0:
             self._settled[job_id] = result.next_job_s == 0
-        if result.next_job_s and time.monotonic() + result.next_job_s < self._next_claim:
-            self._claim_in(result.next_job_s)
-            self._wake.set()
-
-    def _next_look(self) -> float:
-        """The time of the monotonic clock of the next claim."""
-        return min(self._next_claim, self._next_poll) if self.tasks else self._next_claim
-
-    def _pause_s(self) -> float:
-        """Seconds until the next claim or heartbeat."""
-        self._sleeps_until = min(self._next_look(), self._next_heartbeat)
-        return max(0.0, self._sleeps_until - time.monotonic())
+        if result.next_job_s:
+            self._claims.claim_in(result.next_job_s)
 
     def _start(self, job: Claimed) -> None:
         if not self.tasks:  # its lease is new, so it need not be extended yet
@@ -281,7 +255,7 @@ class NotifyWorker(Worker):
                 lease_ms=self._leases.lease_ms,
             )
             self._next_heartbeat = now + self._heartbeat_s
-            self._claim_in(upcoming.next_job_s)
+            self._claims.claim_in(upcoming.next_job_s)
             self.on_upcoming(upcoming)
 
     async def _report_clock(self) -> None:

@@ -25,7 +25,7 @@ from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
-from worker import arq_worker, health, main
+from worker import claim_times, health, main
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
 from worker.main import run
@@ -71,7 +71,7 @@ async def idle_worker(redis: Client, url: str, sink: Sink, **channel: object) ->
 def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker learns of nothing by a heartbeat, after its first one."""
     monkeypatch.setattr(health, "HEARTBEAT_S", 3600.0)
-    monkeypatch.setattr(arq_worker, "_LONGEST_WAIT_S", 3600.0)
+    monkeypatch.setattr(claim_times, "_LONGEST_WAIT_S", 3600.0)
 
 
 @pytest.mark.parametrize("workers", [1, 4])
