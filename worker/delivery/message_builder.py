@@ -14,7 +14,7 @@ from worker.enrichment.enrich import Enriched, UnknownError, message_of
 from worker.intake.digests import payloads_of
 from worker.outcome import Dead, Skipped
 from worker.rules.event_times import is_future
-from worker.rules.payload import Payload
+from worker.rules.payload import Payload, Views
 from worker.rules.render import Message, Renderer, RenderError
 from worker.templates.template import seen_by_templates
 
@@ -27,6 +27,7 @@ class MessageBuilder:
         self._kinds = kinds
         self._max_future_s = max_future_s
         self._renderer = renderer
+        self._views = Views(renderer.subject_keys())
 
     def kind(self, source: str) -> Provider:
         """The provider of a source."""
@@ -83,8 +84,13 @@ class MessageBuilder:
         kind, occurred_at_ms = self.kind(body.source), self._occurred_at_ms(body)
         if occurred_at_ms is None:
             return None
-        seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
-        key = self._renderer.subject(notification.rule, seen)
+        view = self._views.read(body.source, kind, body.body)
+        seen = seen_by_templates(view, event=notification.event, source=body.source)
+        try:
+            key = self._renderer.subject(notification.rule, seen)
+        except RenderError:
+            seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
+            key = self._renderer.subject(notification.rule, seen)  # so that the error lists all keys
         subject = subject_id(body.source, notification.rule, channel, key)
         return SubjectLock(subject, notification.key, occurred_at_ms)
 

@@ -147,7 +147,8 @@ def message_of(
     try:
         rendered = renderer.render(notification.rule, seen)
     except RenderError as error:
-        error = _with_all_keys(renderer, notification.rule, {**seen, **enriched.payload}, error)
+        whole = seen_by_templates(dict(enriched.payload), event=notification.event, source=body.source)
+        error = _with_all_keys(renderer, notification.rule, {**seen, **whole}, error)
         if enriched.unknown:
             raise UnknownError(f"{'; '.join(enriched.unknown)}; {error}", error.place) from None
         raise error from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -13,10 +13,10 @@ from broker.queue import dedupe
 from broker.queue.jobs import Notification
 from broker.steps import digests
 from broker.steps.digests import Gathered
-from sources.provider import Provider
 from worker.intake.decode import DecodedEvent
 from worker.intake.history_rows import event_row
 from worker.rules.idempotency import idempotency_key
+from worker.rules.payload import Views
 from worker.rules.render import Renderer
 from worker.rules.rules import Matches, Route, Rule, RuleBook, seconds
 from worker.templates.template import RenderError, seen_by_templates
@@ -51,9 +51,7 @@ class RuleMatcher:
         self._writes_history = writes_history
         self._rules = rules
         self._renderer = Renderer(rules.rules)
-        self._keys = self._renderer.condition_keys()
-        self._readers: dict[str, Callable[[bytes], Mapping[str, Any]]] = {}
-        """By source: reads what the conditions need of a payload."""
+        self._views = Views(self._renderer.condition_keys())
 
     def match(self, decoded: DecodedEvent) -> MatchedEvent:
         """Find the rules that match an event. Raises DecodeError where they need a payload that is unreadable."""
@@ -78,8 +76,8 @@ class RuleMatcher:
     ) -> tuple[Sequence[_KeyedRoute], Sequence[_DigestEvent]]:
         """Evaluate each rule's `when`, `key` and digest key on the event's payload."""
         body, event = decoded.body, decoded.event
-        read = self._readers.get(body.source) or self._reader(body.source, decoded.kind)
-        seen = seen_by_templates(read(body.body), event=event.name, source=body.source)
+        view = self._views.read(body.source, decoded.kind, body.body)
+        seen = seen_by_templates(view, event=event.name, source=body.source)
         routes = list(self._keyed_routes(matches.routes, seen, event.identity))
         digest_events = []
         for rule in matches.digests:
@@ -90,11 +88,6 @@ class RuleMatcher:
                 # Delivery evaluates the rule again, fails again, and there it becomes a dead letter.
                 routes += [(route, event.identity) for route in rule.routes()]
         return routes, digest_events
-
-    def _reader(self, source: str, kind: Provider) -> Callable[[bytes], Mapping[str, Any]]:
-        read = kind.view if kind.excerpt is None or self._keys is None else kind.excerpt(self._keys)
-        self._readers[source] = read
-        return read
 
     def _keyed_routes(self, routes: Sequence[Route], seen: dict[str, Any], identity: str) -> Iterator[_KeyedRoute]:
         for route in routes:

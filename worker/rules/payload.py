@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from sources.errors import DecodeError
+from sources.provider import Provider
 from sources.shared.json_body import object_with
 from sources.written_number import WrittenNumber, as_plain_json
+from worker.templates.payload_keys import Keys
 
 _whole = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 _whole_plain = msgspec.json.Decoder(dict[str, Any]).decode
@@ -63,6 +65,23 @@ class Payload(Mapping[str, Any]):
             except (ValueError, RecursionError):
                 pass  # a number is larger than a plain float, or the whole cannot be read
         return as_plain_json(self.decoded())
+
+
+class Views:
+    """Reads what some templates need of the payloads in bodies."""
+
+    def __init__(self, keys: Keys) -> None:
+        """keys: those that the templates read."""
+        self._keys = keys
+        self._readers: dict[str, Callable[[bytes], Mapping[str, Any]]] = {}  # by source
+
+    def read(self, source: str, kind: Provider, body: bytes) -> Mapping[str, Any]:
+        """Return the keys, and further ones where that is not slower. Raises DecodeError."""
+        reader = self._readers.get(source)
+        if reader is None:
+            reader = kind.view if kind.excerpt is None or self._keys is None else kind.excerpt(self._keys)
+            self._readers[source] = reader
+        return reader(body)
 
 
 class Excerpt:

@@ -105,6 +105,10 @@ class Renderer:
         """Return the keys of a payload that the rules need for `when`, `key` and the key of a digest."""
         return union(compiled.condition_keys for compiled in self._rules.values())
 
+    def subject_keys(self) -> Keys:
+        """Return the keys of a payload that the rules need for `latest_only`."""
+        return union(_keys(compiled.latest_only) for compiled in self._rules.values())
+
     def needs_payload(self, rule: str) -> bool:
         """Return whether the rule has a `when`, a `key` or a digest. Raises RenderError."""
         compiled = self._of(rule)
