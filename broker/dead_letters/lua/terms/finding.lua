@@ -20,14 +20,8 @@ local function token_of(term, seed)
   return tonumber(digest:sub(1, 5), 16) % 262144, struct.pack('>I4', tonumber(digest:sub(6, 13), 16))
 end
 
--- Leave the `most` highest ids, the highest first.
-local function keep_newest(ids, most)
-  table.sort(ids, function(a, b) return a > b end)
-  for i = #ids, most + 1, -1 do ids[i] = nil end
-end
-
--- Returns the ids of up to `most` letters with a term, newest first, below an id ("" to start with the newest). Members
--- are a token with an id.
+-- Returns the ids of letters with a term, below an id ("" for no limit): of each width up to `most`, the newest.
+-- A member is a token with an id.
 local function ids_with(term, below, most)
   local bucket, token = token_of(term)
   if not bucket then return {} end
@@ -38,6 +32,5 @@ local function ids_with(term, below, most)
     for j = 1, #found do ids[#ids + 1] = found[j]:sub(#token + 1) end
     last_key = key
   end
-  keep_newest(ids, most)
   return ids
 end

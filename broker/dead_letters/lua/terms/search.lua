@@ -3,6 +3,12 @@
 -- Returns what read_letters of reading.lua returns.
 -- Run twice: nothing changes.
 
+-- Leave the ids of the page, the newest first.
+local function keep_page(ids)
+  table.sort(ids, function(a, b) return a > b end)
+  for i = #ids, most + 1, -1 do ids[i] = nil end
+end
+
 -- Find a token among terms, from a place on. Returns its place, or nil.
 local function term_at(terms, token, from)
   local at = terms:find(token, from, true)
@@ -37,12 +43,13 @@ local function add_ids(ids, keys, bucket, token)
 end
 
 local ids = ids_with(term, below, most)
+keep_page(ids)
 local bucket, token = token_of(term)
 local blocks = bucket and blocks_below() or {}
 for i = 1, #blocks do
   local is_page_full = #ids == most and ids[most] > blocks[i].highest
   if is_page_full then break end
   add_ids(ids, blocks[i].keys, bucket, token)
-  keep_newest(ids, most)
+  keep_page(ids)
 end
 return read_letters(ids, false)
