@@ -7,6 +7,7 @@ which is then a replica, or does not respond at all.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import ssl
 from contextlib import suppress
@@ -82,6 +83,35 @@ class PrimaryConnection(AbstractConnection):
     """A connection that closes itself if the server is not the primary. The next command opens a new one."""
 
     _opens = False
+    _until_s = math.inf
+    """When the server must have responded, by the clock of the event loop."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, **options: Any) -> None:
+        """Options: those of redis-py."""
+        super().__init__(**options)
+        # redis-py would set a timer for each response. Here one timer stays for all of a connection.
+        self._response_timeout_s, self.socket_timeout = self.socket_timeout, None
+
+    def _limit(self) -> None:
+        """Close the connection if the server does not respond, or does not take a command, in time."""
+        if self._response_timeout_s is None:
+            return
+        loop = asyncio.get_running_loop()
+        self._until_s = loop.time() + self._response_timeout_s
+        if self._timer is None:
+            self._timer = loop.call_at(self._until_s, self._look_at_limit, loop)
+
+    def _look_at_limit(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._until_s == math.inf or self._reader is None or self._writer is None:
+            return
+        if loop.time() < self._until_s:  # of a later response
+            self._timer = loop.call_at(self._until_s, self._look_at_limit, loop)
+            return
+        self._reader.set_exception(TimeoutError())
+        self._writer.transport.abort()
 
     async def can_read_destructive(self) -> bool:
         """Return whether the connection has ended, or has a response that no command waits for."""
@@ -101,6 +131,8 @@ class PrimaryConnection(AbstractConnection):
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """Read a response. Raises the errors of redis-py, and ReadOnlyError if the server is not the primary."""
+        if options.get("timeout") is None:
+            self._limit()
         try:
             return await super().read_response(*args, **options)
         except (ReadOnlyError, MasterDownError) as error:
@@ -111,14 +143,19 @@ class PrimaryConnection(AbstractConnection):
                 raise
             await self.disconnect(nowait=True)
             raise ReadOnlyError(str(error)) from None
+        finally:
+            self._until_s = math.inf
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send a command. Raises redis-py's ConnectionError also for a connection that uvloop has just lost."""
-        if check_health and self.is_connected:
+        if not self.is_connected:
+            await self.connect()  # type: ignore[no-untyped-call]
+        elif check_health:
             await self.check_health()
         try:
             # redis-py makes a task and a timer for each command, in case that the socket takes no more bytes.
             if self._writer is None or not _fits(self._writer, command):
+                self._limit()
                 return await super().send_packed_command(command, check_health=False)
             self._writer.writelines(command)
             await self._writer.drain()  # waits for nothing, but raises if the connection is lost
@@ -128,6 +165,8 @@ class PrimaryConnection(AbstractConnection):
         except asyncio.CancelledError:  # its response may still come
             await self.disconnect(nowait=True)
             raise
+        finally:
+            self._until_s = math.inf
 
     async def check_health(self) -> None:
         """Check the connection, except while it opens."""
