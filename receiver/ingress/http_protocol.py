@@ -170,7 +170,7 @@ class Protocol(HttpProtocol):
         """Send the response to the request that was taken directly, and let aiohttp handle further ones."""
         self._is_taken = False
         self._connections.end(self)
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(response)
         if self.is_last_answer:
