@@ -12,11 +12,12 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import NamedTuple
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection, SocketFactoryType
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
@@ -82,6 +83,15 @@ class Answer(NamedTuple):
         return bytes(found)
 
 
+class _CommonRequest(aiohttp.ClientRequest):
+    """The common part of all requests to a server. It is never sent: it says where connections lead."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        """The key by which connections are kept. aiohttp would make it anew for each request."""
+        return super().connection_key
+
+
 class Client:
     """Sends requests to one server.
 
@@ -103,8 +113,7 @@ class Client:
         to trust the system's certificates.
         """
         self._connector = Connector(concurrency=concurrency, tls=tls, socket_factory=socket_factory)
-        # This request is never sent: it says where connections lead, and has the headers of all requests.
-        self._common = aiohttp.ClientRequest(
+        self._common = _CommonRequest(
             method, url, headers=_with_user_agent(headers), proxy=proxy, loop=asyncio.get_running_loop()
         )
         is_forwarded = proxy is not None and url.scheme == "http"  # by the proxy, which reads the request
