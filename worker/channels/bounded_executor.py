@@ -12,7 +12,7 @@ from worker.channels.shared_timeout import SharedTimeout
 
 T = TypeVar("T")
 
-Release = Callable[[], None]
+End = Callable[[], None]
 """Frees the slot. Must be called once, in the event loop, when the call has really ended."""
 
 
@@ -27,13 +27,12 @@ class BoundedExecutor:
         self._loop = asyncio.get_running_loop()
         self._timeout = SharedTimeout(timeout_s)
 
-    async def run(self, start: Callable[[Release], asyncio.Future[T]]) -> T:
+    async def run(self, start: Callable[[End], asyncio.Future[T]]) -> T:
         """Start a call, and return or raise its result. Raises TimeoutError, also while no slot is free."""
         with self._timeout:
             await self._free.acquire()
-            call = start(self._free.release)
             ended: asyncio.Future[None] = self._loop.create_future()
-            call.add_done_callback(partial(_report, ended))
+            call = start(partial(self._end, ended))
             try:
                 await ended  # not the call itself: at the time-out it may take long to end
                 return call.result()
@@ -44,38 +43,37 @@ class BoundedExecutor:
         """Stop the timer. No call may be under way."""
         self._timeout.close()
 
+    def _end(self, ended: asyncio.Future[None]) -> None:
+        self._free.release()
+        if not ended.done():
+            ended.set_result(None)
 
-def _report(ended: asyncio.Future[None], _call: asyncio.Future[T]) -> None:
-    if not ended.done():
-        ended.set_result(None)
 
-
-def in_task(call: Callable[[], asyncio.Task[T]]) -> Callable[[Release], asyncio.Future[T]]:
+def in_task(call: Callable[[], asyncio.Task[T]]) -> Callable[[End], asyncio.Future[T]]:
     """Run a call as a task, which is cancelled at the time-out and may still take time to end."""
 
-    def start(release: Release) -> asyncio.Future[T]:
+    def start(end: End) -> asyncio.Future[T]:
         task = call()
-        task.add_done_callback(lambda _: release())
+        task.add_done_callback(lambda _: end())
         return task
 
     return start
 
 
-def in_thread(call: Callable[[], T]) -> Callable[[Release], asyncio.Future[T]]:
+def in_thread(call: Callable[[], T]) -> Callable[[End], asyncio.Future[T]]:
     """Run a call in its own thread. The time-out cannot end it; it does not keep the process from ending."""
 
-    def start(release: Release) -> asyncio.Future[T]:
+    def start(end: End) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def report(result: T | None, error: BaseException | None) -> None:
-            release()
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)  # type: ignore[arg-type]
-            else:
-                future.set_exception(error)
+            if not future.done():
+                if error is None:
+                    future.set_result(result)  # type: ignore[arg-type]
+                else:
+                    future.set_exception(error)
+            end()
 
         def run() -> None:
             result, error = None, None
