@@ -63,8 +63,13 @@ class Answer(NamedTuple):
         return self.connection is None
 
     def release(self) -> None:
-        """Give back the connection, which is used again if the whole body has come."""
-        if self.connection is not None:
+        """Give back the connection. It is used again if all of the request and of the answer went over it."""
+        if self.connection is None:
+            return
+        transport = self.connection.transport
+        if transport is not None and transport.get_write_buffer_size():
+            self.connection.close()
+        else:
             self.connection.release()
 
     async def read(self, *, wait_s: float) -> bytes:

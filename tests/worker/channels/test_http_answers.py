@@ -35,10 +35,7 @@ class Answers:
         self.writers.append(writer)
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-                await reader.readexactly(int(length.partition(b":")[2]))
-                self.requests.append(head)
+                await self._read(reader)
                 for piece in self.pieces:
                     writer.write(piece)
                     await writer.drain()
@@ -47,7 +44,7 @@ class Answers:
                     while True:
                         writer.write(b"x" * 65536)
                         await writer.drain()
-                if self.then == "hang":
+                if self.then in {"hang", "unread"}:
                     await self._over.wait()
                 if self.then == "reset":
                     writer.transport.abort()
@@ -57,6 +54,13 @@ class Answers:
             pass
         finally:
             writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+        if self.then != "unread":
+            await reader.readexactly(int(length.partition(b":")[2]))
+        self.requests.append(head)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Answers]:
@@ -206,6 +210,13 @@ async def test_an_answer_that_no_request_asked_for_is_not_the_answer_of_the_next
         await asyncio.gather(channel.close(), other.close())
     assert [type(outcome) for outcome in outcomes] == [Dead, Dead, Dead]
     assert len(answers.writers) == 3
+
+
+async def test_a_connection_whose_server_did_not_read_the_request_is_not_used_again() -> None:
+    answers = Answers(head("200 OK", "Content-Length: 0"), then="unread")
+    large = structs.replace(MESSAGE, text="a" * 32_000_000)
+    assert await outcome_by(answers, times=2, message=large) == Sent(200)
+    assert len(answers.writers) == 2
 
 
 async def test_a_header_that_would_break_the_head_is_not_sent() -> None:
