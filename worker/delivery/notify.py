@@ -76,7 +76,7 @@ class Notifier:
         if not todo or not lease.is_held():
             return await self._attempts.settle(running, [], [])
         while self._room.is_full(partition, job.channel, len(job.notifications)):
-            if not await runtime.channel.moves():
+            if not await runtime.channel.moves(self._room.patience_s(partition)):
                 await self._hold(running)
                 return None
         return await self._send(running, self._sender.in_order(running, todo))

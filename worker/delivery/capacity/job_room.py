@@ -9,6 +9,7 @@ import time
 
 from broker.queue.claims import counted_size
 from broker.queue.jobs import MAX_NOTIFICATIONS
+from worker.delivery.capacity.process_channels import FLOWS_S
 from worker.delivery.partition import Partition
 
 # A partition whose Redis does not answer must not keep its share for long.
@@ -107,6 +108,11 @@ class JobRoom:
         if most and not runtime.jobs():  # the jobs of other partitions must not keep out all of this one
             most += MAX_NOTIFICATIONS
         return self._slow_jobs(partition, channel) >= most
+
+    def patience_s(self, partition: Partition) -> float:
+        """Seconds for which a job waits until a send of its channel ends: the less, the more channels may hang."""
+        _, channels = self._slow(self._counted(partition))
+        return FLOWS_S / max(1, channels)
 
     def for_channel(self, partition: Partition, channel: str) -> int:
         """The number of held jobs of a channel that this process has room for."""

@@ -15,12 +15,11 @@ from worker.delivery.capacity.send_pool import SendPool
 SLOW_S = 0.5
 """A channel is slow when none of its sends has ended for this long, and so is a job that has run for this long."""
 
-_FLOWS_S = 0.1
+FLOWS_S = 0.25
 """Seconds after the end of a send for which the channel is known to answer."""
 
-
-_MOMENT_S = 0.005
-"""Seconds in which answers are read that came while this process was busy."""
+_TURNS = 5
+"""Turns of the event loop in which sends end whose answers came while this process was busy."""
 
 
 class ProcessChannel:
@@ -61,9 +60,11 @@ class ProcessChannel:
         if not self._hung and now - self._last_change > SLOW_S:
             self._hung = self._sends
         if self._hung:
-            self._hung -= 1
+            self._hung -= 1  # the next ones may hang as long
+        else:
+            self._last_end = now
         self._sends -= 1
-        self._last_change = self._last_end = now
+        self._last_change = now
         self._progress.set()
 
     def end_job(self) -> None:
@@ -72,21 +73,22 @@ class ProcessChannel:
 
     def flows(self) -> bool:
         """Return whether a send ended a moment ago that did not hang."""
-        return not self._hung and time.monotonic() - self._last_end < _FLOWS_S
+        return not self._hung and time.monotonic() - self._last_end < FLOWS_S
 
-    async def moves(self) -> bool:
-        """Wait until a send or a job ends. Returns False if none has ended for too long, so that none may soon."""
+    async def moves(self, patience_s: float) -> bool:
+        """Wait until a send or a job ends. Returns False if none has ended for `patience_s`."""
         if self._hung or self.flows() or self.pacer.rate_per_s:
             return False
-        left_s = _FLOWS_S
-        if self._sends:
-            left_s = max(_MOMENT_S, left_s - (time.monotonic() - self._last_change))
-        self._progress.clear()
+        left_s = patience_s - (time.monotonic() - self._last_change) if self._sends else patience_s
+        progress = self._progress
+        progress.clear()
         try:
-            async with asyncio.timeout(left_s):
-                return await self._progress.wait()
+            async with asyncio.timeout(max(0.0, left_s)):
+                return await progress.wait()
         except TimeoutError:
-            return False
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            return progress.is_set()
 
     def may_hang(self) -> bool:
         """Return whether sends wait for the channel's rate, or have not ended lately."""
