@@ -99,7 +99,7 @@ class _Run(Struct, frozen=True):
 
     workers: int
     speed: float
-    """Notifications a second."""
+    """The notifications that were sent in a second."""
 
     cpu: float
     """Seconds of CPU time for each notification; for a measurement of some seconds, for each of these."""

@@ -15,7 +15,7 @@ from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.redis.errors import BrokerError
 from broker.repartition.waiting_work import _ADD_ENTRY
-from broker.steps.settle import Retry, Settled, settle
+from broker.steps.settle import JobOutcomes, Retry, Settled, settle
 from tests.broker.claiming import claim
 from tests.broker.history.test_recording import BODY, ME, NOW_MS, events, job, key_of, take_in
 from tests.names import KEYS
@@ -41,7 +41,8 @@ async def test_a_history_that_takes_no_entries_is_set_aside_and_no_notification_
     row = (key_of("b"), "retry", NOW_MS, 5, 503, "answered 503", NOW_MS + 1000, "")
     outcomes = [Settled(0, "sent"), Settled(1, "retry", record=row)]
     retry = Retry(job("b"), 1000, [1], "retry")
-    assert (await settle(redis, ME, job_id, outcomes, [retry])).open == 0
+    [settled] = await settle(redis, ME, [JobOutcomes(job_id, outcomes, [retry])])
+    assert settled.open == 0
     totals = await stats.read_totals(redis)
     assert (totals.sent, totals.waiting, await redis.zcard(KEYS.queue)) == (1, 1, 1)
     await take_in(redis, "c")

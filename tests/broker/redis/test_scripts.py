@@ -14,7 +14,7 @@ import pytest
 import broker
 from broker.queue import stream
 from broker.queue.batch import RawBody
-from broker.queue.jobs import _RELEASE, claim
+from broker.queue.claims import _RELEASE, claim
 from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.keys import Names, prefix_of
