@@ -12,7 +12,8 @@ from jinja2 import Template as CompiledTemplate
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 
-from worker.templates.budget import printed
+from worker.templates import plain_values
+from worker.templates.budget import MAX_CHARS, printed
 from worker.templates.formats import Formats
 from worker.templates.payload_keys import keys_read_by, names_in
 from worker.templates.sandbox import Sandbox
@@ -41,12 +42,17 @@ class Template:
 
         self._template = environment.from_string(source)
         self._functions = _functions(environment, parsed)
-        self._constant = None if "{" in source else self._template.render()
+        self._render_plain = None if is_html else plain_values.renderer(parsed)
 
     def text(self, seen: dict[str, Any]) -> str:
         """Render the template. Raises RenderError, which names a missing key."""
-        if self._constant is not None:
-            return self._constant
+        if self._render_plain is not None:
+            try:
+                text: str = self._render_plain(seen)
+                if len(text) <= MAX_CHARS:
+                    return text
+            except Exception:  # noqa: BLE001, S110 - Jinja2 renders it, and reports the error
+                pass
         template = self._template
         # As Jinja2's `render` does, which also copies its arguments and rewrites a traceback that is not shown.
         try:
@@ -72,11 +78,13 @@ class Expression:
         environment = _environment(formats, is_html=False)
         expression = environment.compile_expression(source, undefined_to_none=False)
         self._template = expression._template  # noqa: SLF001 - see `_value`
-        parsed = nodes.Template([nodes.Output([Parser(environment, source, state="variable").parse_expression()])])
-        self.keys = keys_read_by(parsed)
+        parsed = Parser(environment, source, state="variable").parse_expression()
+        writing = nodes.Template([nodes.Output([parsed])])
+        self.keys = keys_read_by(writing)
         """The keys of a payload that it may read."""
 
-        self._functions = _functions(environment, parsed)
+        self._functions = _functions(environment, writing)
+        self._evaluate_plain = plain_values.evaluator(parsed)
 
     def is_true(self, seen: dict[str, Any]) -> bool:
         """Evaluate the expression as a condition. Raises RenderError, which names a missing key."""
@@ -97,6 +105,11 @@ class Expression:
         return text
 
     def _value(self, seen: dict[str, Any]) -> Any:
+        if self._evaluate_plain is not None:
+            try:
+                return self._evaluate_plain(seen)
+            except Exception:  # noqa: BLE001, S110 - Jinja2 evaluates it, and reports the error
+                pass
         # As Jinja2 does, whose own call spends most of its time on copies of the names.
         context = _context(self._template, self._functions, seen)
         for _ in self._template.root_render_func(context):
