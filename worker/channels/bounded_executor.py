@@ -32,7 +32,11 @@ class BoundedExecutor:
         with self._timeout:
             await self._free.acquire()
             ended: asyncio.Future[None] = self._loop.create_future()
-            call = start(partial(self._end, ended))
+            try:
+                call = start(partial(self._end, ended))
+            except BaseException:
+                self._free.release()  # no thread could be started, for example
+                raise
             try:
                 await ended  # not the call itself: at the time-out it may take long to end
                 return call.result()
