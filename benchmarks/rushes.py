@@ -5,9 +5,9 @@ workers and of Redis together each takes. More processes must not make any rush 
 their speeds, as a share of that of one process. Sinks have processes of their own, and their CPU time does not
 count. Before a rush, the workers have sent a few notifications.
 
-Where one channel must not hold up another, the speed is that of the plain one, and the value is its share of the
-speed that it had alone. The CPU time of all notifications that were sent counts in each case.
-HOOKLINE_BENCH_RUSHES selects the rushes whose names contain it.
+Where one channel must not hold up another, the speed is that of the plain one with one process, and the value is
+its share of the speed that it had alone right before. The CPU time of all notifications that were sent counts in
+each case. HOOKLINE_BENCH_RUSHES selects the rushes whose names contain it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from functools import partial
 
 import redis
 import uvloop
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from benchmarks.harness.counting_sinks import CountingSink, counting_mail_sink, counting_sink
 from benchmarks.harness.figures import Figure
@@ -50,10 +50,10 @@ _WORKERS = (1, 2, 4)
 _FEW_WORKERS = (1, 4)
 _WARM_UP = 500
 _COUNT = 6_000
-_MORE = 20_000
+_MORE = 12_000
 _OTHERS = 4_000
 _MAILS = 2_000
-_CALLS = 600
+_CALLS = 400
 _WINDOW_S = 3.0
 _DUE_IN_S = 0.5
 _EARLIER_S = 0.05
@@ -61,10 +61,6 @@ _POLL_S = 0.02
 _GIVE_UP_AFTER_S = 60.0
 _NOT_SLOWER = 0.9
 _NEARLY_ALONE = 0.8
-
-_ALONE = "end of quiet hours, jobs of 64"
-_BESIDE = "beside "
-"""The beginning of the names of rushes in which one channel must not hold up another."""
 
 _Begin = Callable[[str, redis.Redis], None]
 """Begins a rush. Gets the address of Redis, and a client for it."""
@@ -87,6 +83,9 @@ class _Rush(Struct, frozen=True):
     prepare: _Begin = lambda _url, _client: None
     """Runs before the workers start."""
 
+    is_beside: bool = False
+    """True if other channels have work too, and must not hold up that channel."""
+
     workers: tuple[int, ...] = _WORKERS
     """The numbers of worker processes with which it runs."""
 
@@ -99,10 +98,14 @@ class _Run(Struct, frozen=True):
 
     workers: int
     speed: float
-    """The notifications that were sent in a second."""
+    """The number of notifications a second."""
 
     cpu: float
     """Seconds of CPU time for each notification; for a measurement of some seconds, for each of these."""
+
+
+_Measure = Callable[[_Rush, int], _Run]
+"""Measures a rush with a number of worker processes."""
 
 
 def figures() -> list[Figure]:
@@ -111,10 +114,9 @@ def figures() -> list[Figure]:
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(running_redis())
         client = stack.enter_context(contextlib.closing(redis.Redis.from_url(url)))
-        rushes = [rush for rush in _rushes(stack) if wanted in rush.name or rush.name == _ALONE]
-        runs = {rush.name: [_measured(rush, n, url, client) for n in rush.workers] for rush in rushes}
-    alone = {run.workers: run.speed for run in runs[_ALONE]}
-    return [_figure(rush, runs[rush.name], alone) for rush in rushes]
+        rushes = [rush for rush in _rushes(stack) if wanted in rush.name]
+        measure = partial(_measured, url=url, client=client)
+        return [_beside(rush, measure) if rush.is_beside else _with_more(rush, measure) for rush in rushes]
 
 
 def _rushes(stack: contextlib.ExitStack) -> Iterator[_Rush]:
@@ -124,10 +126,9 @@ def _rushes(stack: contextlib.ExitStack) -> Iterator[_Rush]:
     mail = stack.enter_context(counting_mail_sink())
     http = {"plain": HttpSettings(url=plain.url, allow_private=True)}
     to_other = partial(HttpSettings, allow_private=True)
-    yield _Rush(_ALONE, http, plain, partial(_due, plain=_MORE, waits_for="quiet_hours"), _MORE)
-    yield _Rush(
-        "end of quiet hours, jobs of 1", http, plain, partial(_due, plain=_COUNT, size=1, waits_for="quiet_hours")
-    )
+    quiet = partial(_due, waits_for="quiet_hours")
+    yield _Rush("end of quiet hours, jobs of 64", http, plain, partial(quiet, plain=_MORE), _MORE)
+    yield _Rush("end of quiet hours, jobs of 1", http, plain, partial(quiet, plain=_COUNT, size=1))
     yield _Rush(
         "retries spread over two seconds, jobs of 4",
         http,
@@ -149,12 +150,10 @@ def _rushes(stack: contextlib.ExitStack) -> Iterator[_Rush]:
         "that hangs": to_other(url=hanging.url, timeout_s=30),
     }.items():
         begin = partial(_due, plain=_MORE, other=_OTHERS)
-        yield _Rush(
-            f"{_BESIDE}a channel {name}", {**http, "other": channel}, plain, begin, _MORE, workers=_FEW_WORKERS
-        )
+        yield _Rush(f"beside a channel {name}", {**http, "other": channel}, plain, begin, _MORE, is_beside=True)
     four = {f"other{number}": to_other(url=hanging.url, timeout_s=30) for number in range(4)}
     begin = partial(_due, plain=_MORE, **dict.fromkeys(four, _OTHERS // 4))
-    yield _Rush(f"{_BESIDE}four channels that hang", {**http, **four}, plain, begin, _MORE, workers=_FEW_WORKERS)
+    yield _Rush("beside four channels that hang", {**http, **four}, plain, begin, _MORE, is_beside=True)
     for rate in (500.0, 1.0, 0.01):
         limited = {**http, "other": to_other(url=other.url, rate_per_s=rate)}
         begin = partial(_due, other=_OTHERS)
@@ -186,6 +185,7 @@ def _resume(url: str, client: redis.Redis, *, size: int) -> None:
         partition = connect(RedisSettings(url=url))
         await channel_state.pause(partition, "plain", by="benchmark")
         hold(client, jobs_of(notifications(_COUNT, rule="plain"), "plain", size=size), "plain")
+        client.rpush(KEYS.wake, "1")  # so that the workers know of the held jobs, as if they had held them
         await asyncio.sleep(_DUE_IN_S)
         await channel_state.resume(partition, "plain", by="benchmark")
         await partition.aclose()
@@ -240,13 +240,25 @@ def _measured(rush: _Rush, workers: int, url: str, client: redis.Redis) -> _Run:
     return _Run(workers, speed, spent_s / per)
 
 
-def _figure(rush: _Rush, runs: Sequence[_Run], alone: Mapping[int, float]) -> Figure:
-    scale, unit = (1e3, "ms") if rush.lasts_s else (1e6, "us")
-    measured = ", ".join(f"{run.workers}: {run.speed:,.0f}/s {run.cpu * scale:.0f} {unit}" for run in runs)
+def _with_more(rush: _Rush, measure: _Measure) -> Figure:
+    """Compare more processes with one."""
+    runs = [measure(rush, workers) for workers in rush.workers]
     one, *more = runs
-    if rush.name.startswith(_BESIDE):
-        return Figure(rush.name, measured, min(run.speed / alone[run.workers] for run in runs), _NEARLY_ALONE)
+    measured = ", ".join(f"{run.workers}: {_text(rush, run)}" for run in runs)
     return Figure(rush.name, measured, min(run.speed for run in more) / one.speed, _NOT_SLOWER)
+
+
+def _beside(rush: _Rush, measure: _Measure) -> Figure:
+    """Compare with the same work alone."""
+    alone = measure(structs.replace(rush, begin=partial(_due, plain=rush.count)), 1)
+    run = measure(rush, 1)
+    measured = f"{_text(rush, run)}, alone {_text(rush, alone)}"
+    return Figure(rush.name, measured, run.speed / alone.speed, _NEARLY_ALONE)
+
+
+def _text(rush: _Rush, run: _Run) -> str:
+    scale, unit = (1e3, "ms") if rush.lasts_s else (1e6, "us")
+    return f"{run.speed:,.0f}/s {run.cpu * scale:.0f} {unit}"
 
 
 def _cpu_s(pids: Sequence[int], client: redis.Redis) -> float:

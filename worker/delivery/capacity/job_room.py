@@ -22,7 +22,7 @@ _JOBS_AT_LEAST = 2
 """Jobs that a channel with a rate limit may run, and further ones for each send a second."""
 
 # Jobs that are released go before those of other channels.
-_RELEASED = 128
+_RELEASED = 256
 """Notifications of a channel that is fast which are released at a time, if no job waits that is due."""
 
 
