@@ -90,12 +90,13 @@ def settled_memory(client: redis.Redis) -> int:
 
 
 def _take_in(url: str, bodies: list[bytes]) -> None:
-    """Queue the bodies, let intake make jobs or dead letters of them, and delete the remembered identities."""
+    """Queue the bodies, let intake make jobs or dead letters of them, and delete what else it keeps of events."""
     fill(url, bodies)
     measure(partial(prepare_intake, url))
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         for key in client.scan_iter(KEYS.prefix + "dedupe:*", count=1000):
             client.delete(key)
+        client.delete(KEYS.history)
 
 
 def _remember(url: str, count: int) -> None:
