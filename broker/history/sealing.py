@@ -7,6 +7,7 @@ twice, the second changes nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from broker.history.records import UnreadableBlockError
@@ -30,6 +31,9 @@ MAX_BLOCKS = 1_024
 _LEFT_BLOCKS = 256
 """The newest blocks, which stay in the stream then: many of their events have no outcome yet."""
 
+_WORK_S, _PAUSE_S = 0.001, 0.004
+"""Seconds of work, and of the pause after it. Without pauses, events that come meanwhile are sent 20 ms later."""
+
 _READ = 128
 _DAY_MS = 86_400_000
 
@@ -52,25 +56,41 @@ async def seal(redis: Client, settings: HistorySettings, *, age_ms: int = AGE_MS
         length = await redis.xlen(redis.names.history)
     if not length:
         return 0
-    builder = SegmentBuilder(await create_tokens(redis), redis.partition)
-    await _read_oldest(redis, builder, age_ms, at_least=length - _LEFT_BLOCKS if length > MAX_BLOCKS else 0)
+    builder, pauses = SegmentBuilder(await create_tokens(redis), redis.partition), _Pauses()
+    at_least = length - _LEFT_BLOCKS if length > MAX_BLOCKS else 0
+    await _read_oldest(redis, builder, pauses, age_ms, at_least=at_least)
     if not builder.entries:
         return 0
-    segment = await _built(builder)
+    segment = await _built(builder, pauses)
     if not await write(redis, settings, segment, builder.last_id):
         return 0
     return builder.entries
 
 
-async def _built(builder: SegmentBuilder) -> Segment:
+class _Pauses:
+    """The pauses in which other tasks run."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _WORK_S
+
+    async def pause(self) -> None:
+        """Pause if it has been working for long enough."""
+        if time.monotonic() >= self._next:
+            await asyncio.sleep(_PAUSE_S)
+            self._next = time.monotonic() + _WORK_S
+
+
+async def _built(builder: SegmentBuilder, pauses: _Pauses) -> Segment:
     for segment in builder.steps():
         if segment is not None:
             return segment
-        await asyncio.sleep(0)  # let other tasks run
+        await pauses.pause()
     raise AssertionError("the last step yields the segment")
 
 
-async def _read_oldest(redis: Client, builder: SegmentBuilder, age_ms: int, *, at_least: int) -> None:
+async def _read_oldest(
+    redis: Client, builder: SegmentBuilder, pauses: _Pauses, age_ms: int, *, at_least: int
+) -> None:
     """Read the oldest entries, as many as one segment takes. at_least: how many do not need that age."""
     until_ms, after = await clock.now_ms(redis) - age_ms, "-"
     while True:
@@ -82,7 +102,7 @@ async def _read_oldest(redis: Client, builder: SegmentBuilder, age_ms: int, *, a
             if is_young or builder.rows >= MAX_ROWS:
                 return
             builder.add(name, _block(fields))
-            await asyncio.sleep(0)  # let other tasks run
+            await pauses.pause()
         if len(entries) < _READ:
             return
         after = f"({entries[-1][0].decode()}"
