@@ -175,7 +175,8 @@ async def test_segments_beyond_their_age_or_size_are_removed(redis: Client) -> N
     small = HistorySettings(max_mb=1)
     assert await drop_old(redis, small, partitions=1_000_000 // (newest.size + 1)) == 2
     assert list(states(await events(redis))) == ["c"]
-    assert await drop_old(redis, HistorySettings(keep_days=1e-9), partitions=1) == 1
+    a_day_later = HistorySettings(keep_days=-1)
+    assert await drop_old(redis, a_day_later, partitions=1) == 1
     assert await redis.keys(KEYS.history + ":*") == []
 
 
