@@ -30,7 +30,7 @@ QUEUED = {
 }
 """By the number of webhooks in a batch. The bodies are samples of one event, so yours may be larger."""
 
-WAITING = Figure(184, "bytes of Redis for a waiting notification, jobs of 64", "docs/performance.md", _XEON)
+WAITING = Figure(217, "bytes of Redis for a waiting notification, jobs of 64", "docs/performance.md", _EPYC)
 IDENTITY = Figure(11.0, "bytes of Redis for a remembered identity, 200,000 a day", "docs/performance.md", _XEON)
 LARGE_SET_IDENTITY = Figure(
     48.1, "bytes of Redis for an identity in a set that is not compact", "docs/sizing.md", _EPYC
@@ -38,7 +38,7 @@ LARGE_SET_IDENTITY = Figure(
 COMPACT_A_DAY = 8192 * 4096
 """Identities a day and source up to which the sets stay compact, with set-max-intset-entries 8192."""
 
-DEAD_LETTER = Figure(922, "bytes of Redis for a dead letter with its 2.6 KB body", "docs/performance.md", _XEON)
+DEAD_LETTER = Figure(847, "bytes of Redis for a dead letter with its 2.6 KB body", "docs/performance.md", _EPYC)
 HISTORY = Figure(
     46,
     "bytes of Redis for an event with one notification in the history, ten million",

@@ -69,7 +69,7 @@ def test_the_units_are_right() -> None:
     assert needs.queued == 2000 * 6 * 3600
     assert needs.queued_bytes == needs.queued * 1244
     assert needs.identities == 2000 * 86_400 * 8
-    assert needs.waiting_bytes == 1_000_000 * 184
+    assert needs.waiting_bytes == 1_000_000 * 217
     assert needs.network_in_bytes_per_s == 5_200_000
     # Twice the rate, 142 us each, half busy, 1.29 times that for several processes: 1.5 cores.
     assert needs.workers == 2
