@@ -91,5 +91,4 @@ def test_the_channel_failed_in_every_way(report: Report) -> None:
 
 @pytest.mark.parametrize("channel", HEALTHY)
 def test_a_healthy_channel_is_not_slowed_down(report: Report, channel: str) -> None:
-    # Without it, no job is due, and a new one is sent at once. A channel that is starved is far slower.
-    assert report.ratio(channel) <= 3
+    assert report.ratio(channel) <= 2
