@@ -1,7 +1,7 @@
 """Compares intake with plain arq: both decode and deduplicate a backlog of bodies, and enqueue notifications.
 
 Each side has one worker process, and neither sends notifications. Hookline's intake reads batches of 64 from the
-stream; plain arq runs one job for each body (plain_arq.py). The sides take turns on one Redis. Each pair of rounds
+stream; plain arq runs one job for each body (harness/plain_arq.py). The sides take turns on one Redis. Each pair of rounds
 gives a ratio, and the median of the ratios counts.
 
 Redis serves no other client while a script runs, so the time of a commit is shown too.
@@ -18,13 +18,13 @@ from statistics import median
 import redis
 from msgspec import Struct
 
-from benchmarks import plain_arq
+from benchmarks.harness import plain_arq
 from benchmarks.harness.backlog import fill, sample_bodies
 from benchmarks.harness.figures import Figure
+from benchmarks.harness.plain_arq import TUNINGS, Tuning
 from benchmarks.harness.redis_commands import CommandTimes, times, watch
 from benchmarks.harness.redis_server import KEYS, redis_cpu_s, running_redis
 from benchmarks.harness.stopwatch import Prepare, Work, measure
-from benchmarks.plain_arq import TUNINGS, Tuning
 from broker.history.settings import HistorySettings
 from broker.monitoring import stats
 from broker.queue import stream

@@ -225,8 +225,7 @@ class NotifyWorker(Worker):
         self._room.end_job(self._partition, jobs.size_of(job_id))
         if not self.job_counter:
             self.idle.set()
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if not task.cancelled() and (error := task.exception()):
             self._note_left(job_id, error)
         if self._settled.pop(job_id, True):
             self.wake()
@@ -268,11 +267,10 @@ class NotifyWorker(Worker):
     async def _run(self, claimed: Claimed) -> None:
         """Run a job; takes the place of arq's `run_job`."""
         job_id, job = claimed.id, jobs.deserialize(claimed.blob)
-        function = self.functions[job["f"]]
         ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts, "claimed": claimed}
         try:
             async with asyncio.timeout(JOB_TIMEOUT_S):
-                await function.coroutine(ctx, *job["a"], **job["k"])
+                await self.functions[job["f"]].coroutine(ctx, *job["a"], **job["k"])
         except Exception:
             log.exception("a job failed", extra={"action": "job_failed", "job": job_id})
         await self._give_back(job_id)
