@@ -1,8 +1,8 @@
 """Compares intake with plain arq: both decode and deduplicate a backlog of bodies, and enqueue notifications.
 
 Each side has one worker process, and neither sends notifications. Hookline's intake reads batches of 64 from the
-stream; plain arq runs one job for each body (harness/plain_arq.py). The sides take turns on one Redis. Each pair of rounds
-gives a ratio, and the median of the ratios counts.
+stream; plain arq runs one job for each body (harness/plain_arq.py). The sides take turns on one Redis. Each pair
+of rounds gives a ratio, and the median of the ratios counts.
 
 Redis serves no other client while a script runs, so the time of a commit is shown too.
 """
